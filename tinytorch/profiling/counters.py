@@ -1,0 +1,69 @@
+"""Count the multiply-adds that a model really does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinytorch.core.ops import matmul_observer
+
+KINDS = ("projections", "scores", "weighted_sum", "mlp", "logits")
+
+
+@dataclass
+class OperationCount:
+    """Multiply-adds by kind; one multiply-add is two floating-point operations.
+
+    Attributes
+    ----------
+    by_kind : dict of str to int
+        ``projections`` (query, key, value and output), ``scores`` (queries times keys),
+        ``weighted_sum`` (attention weights times values), ``mlp`` and ``logits``.
+    """
+
+    by_kind: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+
+    @property
+    def total(self) -> int:
+        """Multiply-adds of all kinds."""
+        return sum(self.by_kind.values())
+
+
+@contextmanager
+def count_operations() -> Iterator[OperationCount]:
+    """Count the multiply-adds of every matrix product inside a ``with`` block.
+
+    The counts come from the shapes of the operands that NumPy was given, so they hold whatever
+    the model did: with a cache or without, masked blocks skipped or not. Element-wise work
+    (norms, activations, softmax) is not counted.
+
+    Yields
+    ------
+    OperationCount
+        Filled while the block runs. Blocks may be nested: each counts what happens in it.
+
+    Examples
+    --------
+    >>> with count_operations() as count:
+    ...     model.forward(tokens)
+    >>> count.by_kind["scores"], count.total
+    """
+    count = OperationCount()
+    outer = matmul_observer.get()
+
+    def observe(kind: str, a: np.ndarray, b: np.ndarray) -> None:
+        if outer is not None:
+            outer(kind, a, b)
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+        num_products = int(np.prod(stack, dtype=np.int64))
+        count.by_kind[kind] += num_products * rows * inner * columns
+
+    token = matmul_observer.set(observe)
+    try:
+        yield count
+    finally:
+        matmul_observer.reset(token)

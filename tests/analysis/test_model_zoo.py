@@ -415,9 +415,9 @@ def test_a_model_is_found_in_any_case(name):
 
 
 def test_an_unknown_name_lists_the_close_ones():
-    with pytest.raises(ValueError, match="no model named 'lama-3-8b'.*close.*Llama-3-8B"):
+    with pytest.raises(ValueError, match=r"no model named 'lama-3-8b'.*close.*Llama-3-8B"):
         get_model("lama-3-8b")
-    with pytest.raises(ValueError, match="known models: GPT-2 small, .*DeepSeek-67B, Tiny"):
+    with pytest.raises(ValueError, match=r"known models: GPT-2 small, .*DeepSeek-67B, Tiny"):
         get_model("?")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MLPS = ("gelu", "swiglu")
 BIASES = ("none", "qkv", "all")
+DIMENSIONS = ("num_layers", "embed_dim", "num_heads", "num_kv_heads", "head_dim", "mlp_dim")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,13 @@ class ModelSpec:
             if not getattr(self, name):
                 raise ValueError(f"{name} must not be empty")
         for name in (
-            "num_layers num_heads num_kv_heads embed_dim head_dim mlp_dim vocab_size max_context "
-            "num_parameters norms_per_layer native_bytes"
-        ).split():
+            *DIMENSIONS,
+            "vocab_size",
+            "max_context",
+            "num_parameters",
+            "norms_per_layer",
+            "native_bytes",
+        ):
             _require_int(name, getattr(self, name), least=1)
         for name in ("latent_dim", "rope_dim", "window", "num_experts", "num_active_experts"):
             if getattr(self, name) is not None:
@@ -248,14 +253,13 @@ def _require_int(name: str, value: object, least: int) -> None:
 
 
 def _row(name, source, shape, vocab_size, max_context, num_parameters, **rest) -> ModelSpec:
-    dims = "num_layers embed_dim num_heads num_kv_heads head_dim mlp_dim".split()
     return ModelSpec(
         name=name,
         source=source,
         vocab_size=vocab_size,
         max_context=max_context,
         num_parameters=num_parameters,
-        **dict(zip(dims, shape, strict=True)),
+        **dict(zip(DIMENSIONS, shape, strict=True)),
         **rest,
     )
 

@@ -88,6 +88,7 @@ def stream(
     max_new_tokens: int,
     *,
     use_cache: bool = True,
+    cache: KVCache | None = None,
     temperature: float = 0.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -103,6 +104,9 @@ def stream(
     ----------
     model, prompt_tokens, max_new_tokens, use_cache, temperature, top_k, top_p, seed, stop_tokens
         As for `generate`.
+    cache : KVCache, optional
+        Continue the text in this cache, and fill it, instead of a new one. The last token
+        yielded is not in it: it starts the next prompt.
 
     Yields
     ------
@@ -115,14 +119,17 @@ def stream(
         As `generate`, when called, not at the first token.
     """
     prompt = _check_prompt(model, prompt_tokens)
-    _check_length(model, prompt.shape[1], max_new_tokens)
+    if cache is not None and not use_cache:
+        raise ValueError("a cache was given, but use_cache is False")
+    capacity = model.max_seq_len if cache is None else min(cache.max_seq_len, model.max_seq_len)
+    cached = 0 if cache is None else len(cache)
+    _check_length(cached + prompt.shape[1], max_new_tokens, capacity)
     sampler = Sampler(temperature, top_k, top_p, seed)
     stop = np.asarray(sorted(stop_tokens), dtype=np.int64)
-    cache = None
-    if use_cache and max_new_tokens > 0:
+    if use_cache and cache is None:
         cache = KVCache(
             batch_size=len(prompt),
-            max_seq_len=prompt.shape[1] + max_new_tokens - 1,
+            max_seq_len=max(prompt.shape[1] + max_new_tokens - 1, 1),
             num_layers=len(model.blocks),
             num_heads=model.num_kv_heads,
             head_dim=model.head_dim,
@@ -149,10 +156,7 @@ def _steps(
         if finished.all():
             return
         new = tokens[:, None]
-        if cache is None:
-            inputs = np.concatenate([inputs, new], axis=1)
-        else:
-            inputs = new
+        inputs = np.concatenate([inputs, new], axis=1) if cache is None else new
 
 
 class Sampler:
@@ -233,12 +237,12 @@ def _check_prompt(model: GPT, prompt_tokens: ArrayLike) -> np.ndarray:
     return prompt.astype(np.int64)
 
 
-def _check_length(model: GPT, prompt_length: int, max_new_tokens: int) -> None:
+def _check_length(prompt_length: int, max_new_tokens: int, capacity: int) -> None:
     if not isinstance(max_new_tokens, int | np.integer) or max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be an integer of at least 0, got {max_new_tokens!r}")
     # The last token is never fed back, so it needs no position.
-    if prompt_length + max_new_tokens - 1 > model.max_seq_len:
+    if prompt_length + max_new_tokens - 1 > capacity:
         raise ValueError(
-            f"{prompt_length} prompt tokens and {max_new_tokens} new ones exceed the model's "
-            f"max_seq_len={model.max_seq_len}"
+            f"{prompt_length} tokens so far and {max_new_tokens} new ones exceed max_seq_len="
+            f"{capacity}"
         )

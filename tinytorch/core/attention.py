@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from tinytorch.core.config import ModelConfig
-from tinytorch.core.layers import RotaryEmbedding, make_linear
+from tinytorch.core.layers import make_linear, rotate
 from tinytorch.core.ops import matmul
 
 QUERY_BLOCK = 128
@@ -48,7 +49,7 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     if num_queries > num_keys:
         raise ValueError(f"{num_queries} queries need at least as many keys, got {num_keys}")
     groups = num_heads // num_kv_heads
-    query = query * np.float32(head_dim**-0.5)
+    query = query * head_dim**-0.5
     output = np.empty_like(query)
     for start in range(0, num_queries, QUERY_BLOCK):
         stop = min(start + QUERY_BLOCK, num_queries)
@@ -58,8 +59,7 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
         rows = query[:, :, start:stop].reshape(batch_size, num_kv_heads, groups * block, head_dim)
         scores = matmul(rows, key[:, :, :visible].swapaxes(-1, -2), "scores")
         if block > 1:
-            newest = scores.reshape(batch_size, num_heads, block, visible)[..., -block:]
-            newest += causal_mask(block)
+            scores[..., -block:] += causal_mask(block, groups)
         scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         totals = np.add.reduce(scores, axis=-1, keepdims=True)
@@ -69,9 +69,26 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     return output
 
 
-def causal_mask(size: int) -> np.ndarray:
-    """Additive mask of shape (size, size): 0 where a query may look, minus infinity after it."""
-    return np.triu(np.full((size, size), -np.inf, dtype=np.float32), k=1)
+@lru_cache(maxsize=2 * QUERY_BLOCK)
+def causal_mask(size: int, repeats: int = 1) -> np.ndarray:
+    """Return what hides the future: 0 where a query may look, minus infinity after it.
+
+    Parameters
+    ----------
+    size : int
+        Number of queries and of keys.
+    repeats : int
+        How many heads' queries are rows below each other.
+
+    Returns
+    -------
+    ndarray of shape (repeats * size, size), float32
+        To be added to scores. Read-only, since it is kept for the next call.
+    """
+    mask = np.triu(np.full((size, size), -np.inf, dtype=np.float32), k=1)
+    mask = np.tile(mask, (repeats, 1))
+    mask.flags.writeable = False
+    return mask
 
 
 class Attention:
@@ -81,17 +98,10 @@ class Attention:
     views of its rows: writing into their weights changes what the layer computes.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        weights: Mapping[str, np.ndarray],
-        prefix: str,
-        rotary: RotaryEmbedding | None,
-    ):
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str):
         self.num_heads = config.num_heads
         self.num_kv_heads = config.num_kv_heads
         self.head_dim = config.head_dim
-        self.rotary = rotary
         self.qkv_proj = make_linear(weights, f"{prefix}.qkv_proj", "projections")
         kv_dim = config.num_kv_heads * config.head_dim
         self.q_proj, self.k_proj, self.v_proj = self.qkv_proj.split(
@@ -99,30 +109,31 @@ class Attention:
         )
         self.out_proj = make_linear(weights, f"{prefix}.out_proj", "projections")
 
-    def forward(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    def forward(self, x: np.ndarray, rotation: np.ndarray | None = None) -> np.ndarray:
         """Let each token gather from itself and the tokens before it.
 
         Parameters
         ----------
         x : ndarray of shape (B, T, E), float32
-        positions : ndarray of shape (T,) or (B, T), int
+        rotation : ndarray of shape (T, D / 2) or (B, T, D / 2), complex64, optional
+            Turns queries and keys to their positions, see `tinytorch.core.layers.rotate`.
 
         Returns
         -------
         ndarray of shape (B, T, E), float32
         """
-        query, key, value = self.project(x, positions)
+        query, key, value = self.project(x, rotation)
         return self.merge(attend(query, key, value))
 
     def project(
-        self, x: np.ndarray, positions: np.ndarray
+        self, x: np.ndarray, rotation: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Compute queries, keys and values, turned to their positions where those are rotary.
+        """Compute queries, keys and values, and turn queries and keys to their positions.
 
         Parameters
         ----------
         x : ndarray of shape (B, T, E), float32
-        positions : ndarray of shape (T,) or (B, T), int
+        rotation : ndarray of shape (T, D / 2) or (B, T, D / 2), complex64, optional
 
         Returns
         -------
@@ -133,8 +144,8 @@ class Attention:
         first_key, first_value = self.num_heads, self.num_heads + self.num_kv_heads
         value = heads[:, :, first_value:]
         turned = heads[:, :, :first_value]
-        if self.rotary is not None:
-            turned = self.rotary(turned, positions)
+        if rotation is not None:
+            turned = rotate(turned, rotation)
         query, key = turned[:, :, :first_key], turned[:, :, first_key:]
         return query.swapaxes(1, 2), key.swapaxes(1, 2), value.swapaxes(1, 2)
 

@@ -87,18 +87,16 @@ class RMSNorm:
 
 
 def _root_mean_square(x: np.ndarray, eps: float) -> np.ndarray:
-    mean_square = np.vecdot(x, x)
-    mean_square /= x.shape[-1]
-    mean_square += eps
-    return np.sqrt(mean_square, out=mean_square)[..., None]
+    return np.sqrt(np.vecdot(x, x)[..., None] / x.shape[-1] + eps)
 
 
-class RotaryEmbedding:
-    """Rotary position embedding (Su et al. 2021, arXiv:2104.09864, section 3.2.2).
+def rotary_table(head_dim: int, max_seq_len: int, theta: float) -> np.ndarray:
+    """Rotations of the rotary position embedding (Su et al. 2021, arXiv:2104.09864).
 
     Each pair of neighbouring elements ``(2i, 2i + 1)`` of a head is one complex number, and a
-    token at position m turns it by the angle ``m * theta ** (-2i / D)``. A query and a key then
-    meet at the difference of their angles: their product depends on how far apart they are.
+    token at position m turns it by the angle ``m * theta ** (-2i / D)`` (section 3.2.2). A query
+    and a key then meet at the difference of their angles: their product depends on how far apart
+    they are.
 
     Parameters
     ----------
@@ -108,28 +106,31 @@ class RotaryEmbedding:
         Number of positions.
     theta : float
         Base of the frequencies.
+
+    Returns
+    -------
+    ndarray of shape (max_seq_len, D / 2), complex64
     """
+    frequencies = theta ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.outer(np.arange(max_seq_len), frequencies)
+    return np.exp(1j * angles).astype(np.complex64)
 
-    def __init__(self, head_dim: int, max_seq_len: int, theta: float):
-        frequencies = theta ** (-np.arange(0, head_dim, 2) / head_dim)
-        angles = np.outer(np.arange(max_seq_len), frequencies)
-        self.rotations = np.exp(1j * angles).astype(np.complex64)
 
-    def __call__(self, heads: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """Turn `heads` to their positions.
+def rotate(heads: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """Turn each head to the position of its token.
 
-        Parameters
-        ----------
-        heads : ndarray of shape (B, T, H, D), float32
-            The last axis must be contiguous.
-        positions : ndarray of shape (T,) or (B, T), int
+    Parameters
+    ----------
+    heads : ndarray of shape (B, T, H, D), float32
+        The last axis must be contiguous.
+    rotation : ndarray of shape (T, D / 2) or (B, T, D / 2), complex64
+        The rows of `rotary_table` at the tokens' positions.
 
-        Returns
-        -------
-        ndarray of shape (B, T, H, D), float32
-        """
-        turned = heads.view(np.complex64) * self.rotations[positions][..., None, :]
-        return turned.view(np.float32)
+    Returns
+    -------
+    ndarray of shape (B, T, H, D), float32
+    """
+    return (heads.view(np.complex64) * rotation[..., None, :]).view(np.float32)
 
 
 class GeluMLP:

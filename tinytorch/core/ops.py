@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -11,7 +12,7 @@ MatmulObserver = Callable[[str, np.ndarray, np.ndarray], None]
 
 matmul_observer: ContextVar[MatmulObserver | None] = ContextVar("matmul_observer", default=None)
 
-_SQRT_2_OVER_PI = np.float32(np.sqrt(2 / np.pi))
+_SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
 
 def matmul(a: np.ndarray, b: np.ndarray, kind: str) -> np.ndarray:
@@ -54,14 +55,14 @@ def gelu(x: np.ndarray) -> np.ndarray:
     arXiv:1606.08415, section 2.
     """
     inner = x * x
-    inner *= np.float32(0.044715)
+    inner *= 0.044715
     inner += 1
     inner *= x
     inner *= _SQRT_2_OVER_PI
     np.tanh(inner, out=inner)
     inner += 1
     inner *= x
-    inner *= np.float32(0.5)
+    inner *= 0.5
     return inner
 
 
@@ -82,7 +83,7 @@ def silu(x: np.ndarray) -> np.ndarray:
     -----
     ``sigmoid(x) = (1 + tanh(x / 2)) / 2`` cannot overflow, as ``1 / (1 + exp(-x))`` does.
     """
-    half = x * np.float32(0.5)
+    half = x * 0.5
     gate = np.tanh(half)
     gate += 1
     gate *= half

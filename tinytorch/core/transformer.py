@@ -8,27 +8,21 @@ import numpy as np
 
 from tinytorch.core.attention import Attention
 from tinytorch.core.config import ModelConfig
-from tinytorch.core.layers import RotaryEmbedding, make_linear, make_mlp, make_norm
+from tinytorch.core.layers import make_linear, make_mlp, make_norm, rotary_table
 
 
 class Block:
     """Attention, then an MLP, each on the normalised hidden state and added to it."""
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        weights: Mapping[str, np.ndarray],
-        prefix: str,
-        rotary: RotaryEmbedding | None,
-    ):
+    def __init__(self, config: ModelConfig, weights: Mapping[str, np.ndarray], prefix: str):
         self.attention_norm = make_norm(config, weights, f"{prefix}.attention_norm")
-        self.attention = Attention(config, weights, f"{prefix}.attention", rotary)
+        self.attention = Attention(config, weights, f"{prefix}.attention")
         self.mlp_norm = make_norm(config, weights, f"{prefix}.mlp_norm")
         self.mlp = make_mlp(config, weights, f"{prefix}.mlp")
 
-    def forward(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """Map (B, T, E) to (B, T, E); `positions` has shape (T,) or (B, T)."""
-        x = x + self.attention.forward(self.attention_norm(x), positions)
+    def forward(self, x: np.ndarray, rotation: np.ndarray | None = None) -> np.ndarray:
+        """Map (B, T, E) to (B, T, E); `rotation` is as for `Attention.forward`."""
+        x = x + self.attention.forward(self.attention_norm(x), rotation)
         x += self.mlp(self.mlp_norm(x))
         return x
 
@@ -85,12 +79,10 @@ class GPT:
         self.vocab_size = config.vocab_size
         self.token_embedding = weights["token_embedding.weight"]
         self.position_embedding = weights.get("position_embedding.weight")
-        rotary = None
+        self.rotary_table = None
         if config.positions == "rope":
-            rotary = RotaryEmbedding(config.head_dim, config.max_seq_len, config.rope_theta)
-        self.blocks = [
-            Block(config, weights, f"blocks.{i}", rotary) for i in range(config.num_layers)
-        ]
+            self.rotary_table = rotary_table(config.head_dim, config.max_seq_len, config.rope_theta)
+        self.blocks = [Block(config, weights, f"blocks.{i}") for i in range(config.num_layers)]
         self.final_norm = make_norm(config, weights, "final_norm")
         head = "token_embedding" if config.tied_embeddings else "head"
         self.head = make_linear(weights, head, "logits")
@@ -129,8 +121,9 @@ class GPT:
         x = self.token_embedding[tokens]
         if self.position_embedding is not None:
             x += self.position_embedding[positions]
+        rotation = None if self.rotary_table is None else self.rotary_table[positions]
         for block in self.blocks:
-            x = block.forward(x, positions)
+            x = block.forward(x, rotation)
         if last_only:
             x = x[:, -1:]
         return self.head(self.final_norm(x))

@@ -121,11 +121,17 @@ def stream(
     prompt = _check_prompt(model, prompt_tokens)
     if cache is not None and not use_cache:
         raise ValueError("a cache was given, but use_cache is False")
+    if cache is not None and cache.batch_size != len(prompt):
+        raise ValueError(
+            f"{len(prompt)} prompts do not fit a cache with batch_size={cache.batch_size}"
+        )
     capacity = model.max_seq_len if cache is None else min(cache.max_seq_len, model.max_seq_len)
     cached = 0 if cache is None else len(cache)
     _check_length(cached + prompt.shape[1], max_new_tokens, capacity)
     sampler = Sampler(temperature, top_k, top_p, seed)
-    stop = np.asarray(sorted(stop_tokens), dtype=np.int64)
+    stop = np.array(list(stop_tokens))
+    if stop.size and stop.dtype.kind not in "iu":
+        raise ValueError(f"stop_tokens must be integers, got {stop_tokens!r}")
     if use_cache and cache is None:
         cache = KVCache(
             batch_size=len(prompt),

@@ -78,8 +78,11 @@ def enable_kv_cache(
 
 def disable_kv_cache(model: object) -> None:
     """Give `model` its plain ``forward`` back. Does nothing if it has no cache."""
-    for part in _patched_parts(model):
-        vars(part).pop("forward", None)
+    for part in (model, *(block.attention for block in model.blocks)):
+        patched = vars(part).get("forward")
+        if hasattr(patched, "cache"):
+            del part.forward
+            vars(part).update(patched.replaced)
 
 
 def get_kv_cache(model: object) -> KVCache | None:
@@ -121,13 +124,19 @@ def use_kv_cache(model: object, cache: KVCache | None) -> Iterator[KVCache | Non
 
 def _attach(model: object, cache: KVCache) -> None:
     for layer_idx, block in enumerate(model.blocks):
-        block.attention.forward = _cached_attention(block.attention, cache, layer_idx)
-    model.forward = _cached_model(model.forward, cache)
+        _patch(block.attention, cache, _cached_attention(block.attention, cache, layer_idx))
+    _patch(model, cache, _cached_model(model.forward, cache))
+
+
+def _patch(part: object, cache: KVCache, forward: Callable) -> None:
+    forward.cache = cache
+    forward.replaced = {name: value for name, value in vars(part).items() if name == "forward"}
+    part.forward = forward
 
 
 def _cached_attention(attention: object, cache: KVCache, layer_idx: int) -> Callable:
-    def forward(x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        query, key, value = attention.project(x, positions)
+    def forward(x: np.ndarray, rotation: np.ndarray | None = None) -> np.ndarray:
+        query, key, value = attention.project(x, rotation)
         key, value = cache.update(layer_idx, key, value)  # the one line that plain forward lacks
         return attention.merge(attend(query, key, value))
 
@@ -138,19 +147,14 @@ def _cached_model(plain_forward: Callable, cache: KVCache) -> Callable:
     def forward(
         tokens: ArrayLike, positions: ArrayLike | None = None, *, last_only: bool = False
     ) -> np.ndarray:
-        num_tokens = np.shape(tokens)[-1]
+        num_tokens = (0, *np.shape(tokens))[-1]
         if positions is None:
             positions = np.arange(cache.seq_pos, cache.seq_pos + num_tokens)
         logits = plain_forward(tokens, positions, last_only=last_only)
         cache.advance(num_tokens)
         return logits
 
-    forward.cache = cache
     return forward
-
-
-def _patched_parts(model: object) -> list[object]:
-    return [model, *(block.attention for block in model.blocks)]
 
 
 def _require_attributes(model: object) -> None:

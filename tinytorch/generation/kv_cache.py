@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 MIB = 2**20
+INTEGER_TYPES = (int, np.integer)
 
 
 class KVCache:
@@ -75,9 +76,7 @@ class KVCache:
         self.num_layers = int(num_layers)
         self.num_heads = int(num_heads)
         self.head_dim = int(head_dim)
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise ValueError(f"dtype must be a floating-point type, got {self.dtype}")
+        self.dtype = _floating_dtype(dtype)
 
         rows = (self.num_layers, self.batch_size, self.num_heads)
         self._keys = np.zeros((*rows, self.head_dim, self.max_seq_len), self.dtype).swapaxes(3, 4)
@@ -119,8 +118,7 @@ class KVCache:
         """
         self._check_layer(layer_idx)
         key, value = _as_array(key), _as_array(value)
-        self._check_entries(key, value)
-        num_tokens = key.shape[2]
+        num_tokens = self._check_entries(key, value)
         stop = self._seq_pos + num_tokens
         if stop > self.max_seq_len:
             raise ValueError(
@@ -261,28 +259,32 @@ class KVCache:
                 f"layer_idx must be from 0 to {self.num_layers - 1}, got {layer_idx!r}"
             )
 
-    def _check_entries(self, key: np.ndarray, value: np.ndarray) -> None:
+    def _check_entries(self, key: np.ndarray, value: np.ndarray) -> int:
+        num_tokens = key.shape[2] if key.ndim == 4 else 0
+        expected = (self.batch_size, self.num_heads, num_tokens, self.head_dim)
         for name, entries in (("key", key), ("value", value)):
-            if entries.ndim != 4 or entries.shape != (
-                self.batch_size,
-                self.num_heads,
-                entries.shape[2] or 1,
-                self.head_dim,
-            ):
+            if entries.shape != expected or num_tokens == 0:
                 raise ValueError(
                     f"{name} must have shape (batch_size={self.batch_size}, "
-                    f"num_heads={self.num_heads}, tokens >= 1, head_dim={self.head_dim}), "
-                    f"got {entries.shape}"
+                    f"num_heads={self.num_heads}, tokens={num_tokens or 'at least 1'}, "
+                    f"head_dim={self.head_dim}), got {entries.shape}"
                 )
             if entries.dtype != self.dtype and not np.can_cast(
                 entries.dtype, self.dtype, casting="same_kind"
             ):
                 raise ValueError(f"{name} must be real numbers, got dtype {entries.dtype}")
-        if key.shape != value.shape:
-            raise ValueError(
-                "key and value must hold equally many tokens, "
-                f"got {key.shape[2]} and {value.shape[2]}"
-            )
+        return num_tokens
+
+
+def _floating_dtype(dtype: DTypeLike) -> np.dtype:
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        pass
+    else:
+        if dtype.kind == "f":
+            return dtype
+    raise ValueError(f"dtype must be a floating-point type, got {dtype}")
 
 
 def _as_array(entries: ArrayLike) -> np.ndarray:
@@ -292,4 +294,4 @@ def _as_array(entries: ArrayLike) -> np.ndarray:
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, INTEGER_TYPES) and not isinstance(value, bool)

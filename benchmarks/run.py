@@ -31,7 +31,7 @@ from tinytorch.profiling import Profiler
 RESULTS = Path(__file__).parent / "results.json"
 MODULES = {"tinytorch": "tinytorch", "transformers": "transformers", "llama.cpp": "llama_cpp"}
 PROMPT_LENGTHS = (64, 512, 1000)
-NUM_DECODED = 16
+NUM_DECODED = 32
 ENVIRONMENT = os.environ | {
     "OPENBLAS_NUM_THREADS": str(NUM_THREADS),
     "OMP_NUM_THREADS": str(NUM_THREADS),

@@ -155,6 +155,19 @@ def test_large_scores_do_not_overflow(scale):
     )
 
 
+@pytest.mark.parametrize("offset", [-300, -120, -75, -65, 65, 75, 120, 300])
+@pytest.mark.parametrize("num_queries", [1, 2, 130])
+@pytest.mark.parametrize("row", [slice(None), slice(-1, None)], ids=["every query", "one query"])
+def test_what_is_added_to_all_scores_of_a_query_changes_nothing(num_queries, offset, row):
+    query, key, value = inputs(1, 2, 1, num_queries, num_queries + 6, 4)
+    query[..., 0], key[..., 0] = 0, 1
+    expected = attend(query, key, value)
+    query[:, :, row, 0] = 2 * offset
+    actual = attend(query, key, value)
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, atol=2e-4)
+
+
 @pytest.mark.parametrize("num_kv_heads", [1, 2, 3, 6])
 @pytest.mark.parametrize("num_queries", [1, 5])
 def test_grouped_heads_equal_heads_with_repeated_keys(num_kv_heads, num_queries):

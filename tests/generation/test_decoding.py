@@ -564,3 +564,9 @@ def test_generating_is_silent(model, prompt, capsys):
     generate(model, prompt, 3)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_stop_tokens_must_be_integers(model, prompt):
+    with pytest.raises(ValueError, match=r"^stop_tokens must be integers, got \[2\.7\]$"):
+        generate(model, prompt, 3, stop_tokens=[2.7])
+    assert model.shapes == []

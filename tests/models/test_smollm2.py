@@ -14,7 +14,8 @@ import pytest
 from tinytorch import KVCache, enable_kv_cache, generate, stream, use_kv_cache
 from tinytorch.core import ModelConfig, weight_shapes
 from tinytorch.models import fetch_smollm2, load_smollm2
-from tinytorch.models.download import WHEEL_SHA256, split_weights
+from tinytorch.models.download import WHEEL_SHA256
+from tinytorch.models.layout import split_weights
 
 HERE = Path(__file__).parent
 REFERENCE = json.loads((HERE / "reference_smollm2.json").read_text(encoding="utf-8"))

@@ -285,3 +285,14 @@ def test_a_template_may_be_indented(small_bpe):
     assert tokenizer.render_chat([{"role": "user", "content": "low"}]) == "low\ne"
     assert tokenizer.stop_tokens == (0,)
     assert tokenizer.vocab_size == len(TOKENS)
+
+
+def test_a_stop_token_must_exist(small_bpe):
+    with pytest.raises(ValueError, match=r"^the vocabulary has no token '<stop>'$"):
+        ChatTokenizer(small_bpe, "", ["<stop>"])
+
+
+@pytest.mark.parametrize("token", [-1, 49152, 60000])
+def test_a_token_outside_the_vocabulary_is_refused(tokenizer, token):
+    with pytest.raises(ValueError, match=rf"^tokens must be from 0 to 49151, got \[{token}\]$"):
+        tokenizer.decode([504, token])

@@ -17,6 +17,9 @@ QUERY_BLOCK = 128
 A block bounds the memory for the scores, and skips the keys that lie in its future.
 """
 
+SMALLEST_TOTAL, LARGEST_TOTAL = 1e-30, 1e30
+"""Sums of exponentials between these have lost no digit of float32 to its range."""
+
 
 def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Causal attention of T queries over a history of S >= T keys and values.
@@ -44,29 +47,48 @@ def attend(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> np.ndarray:
     -----
     ``softmax(Q K^T / sqrt(D) + mask) V``, Vaswani et al. 2017, arXiv:1706.03762, equation 1.
     """
-    batch_size, num_heads, num_queries, head_dim = query.shape
-    num_kv_heads, num_keys = key.shape[1:3]
+    num_queries, num_keys = query.shape[2], key.shape[2]
     if num_queries > num_keys:
         raise ValueError(f"{num_queries} queries need at least as many keys, got {num_keys}")
-    groups = num_heads // num_kv_heads
-    query = query * head_dim**-0.5
+    if num_queries == 1:
+        return _attend_block(query, key, value, shift=True)
     output = np.empty_like(query)
-    for start in range(0, num_queries, QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, num_queries)
-        block = stop - start
-        visible = num_keys - num_queries + stop
-        # The heads of a group share their keys, so their queries are rows of one product.
-        rows = query[:, :, start:stop].reshape(batch_size, num_kv_heads, groups * block, head_dim)
-        scores = matmul(rows, key[:, :, :visible].swapaxes(-1, -2), "scores")
-        if block > 1:
-            scores[..., -block:] += causal_mask(block, groups)
-        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
-        np.exp(scores, out=scores)
-        totals = np.add.reduce(scores, axis=-1, keepdims=True)
-        rows = matmul(scores, value[:, :, :visible], "weighted_sum")
-        rows /= totals
-        output[:, :, start:stop] = rows.reshape(batch_size, num_heads, block, head_dim)
+    with np.errstate(over="ignore"):
+        for start in range(0, num_queries, QUERY_BLOCK):
+            stop = min(start + QUERY_BLOCK, num_queries)
+            visible = num_keys - num_queries + stop
+            output[:, :, start:stop] = _attend_block(
+                query[:, :, start:stop], key[:, :, :visible], value[:, :, :visible], shift=False
+            )
     return output
+
+
+def _attend_block(
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, *, shift: bool
+) -> np.ndarray:
+    """Attend with at most QUERY_BLOCK queries.
+
+    A softmax usually subtracts each row's maximum, which changes nothing but keeps ``exp`` in
+    range. The scores of a trained model are in range without (SmolLM2's are below 30), so the two
+    passes over them are only made if the sums of a block show that they are needed.
+    """
+    batch_size, num_heads, num_queries, head_dim = query.shape
+    num_kv_heads = key.shape[1]
+    groups = num_heads // num_kv_heads
+    # The heads of a group share their keys, so their queries are rows of one product.
+    rows = (query * head_dim**-0.5).reshape(batch_size, num_kv_heads, -1, head_dim)
+    scores = matmul(rows, key.swapaxes(-1, -2), "scores")
+    if num_queries > 1:
+        scores[..., -num_queries:] += causal_mask(num_queries, groups)
+    if shift:
+        scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
+    weights = np.exp(scores, out=scores)
+    totals = np.vecdot(weights, _ones(key.shape[2]))[..., None]
+    if not shift and not SMALLEST_TOTAL < totals.min() <= totals.max() < LARGEST_TOTAL:
+        return _attend_block(query, key, value, shift=True)
+    heads = matmul(weights, value, "weighted_sum")
+    heads /= totals
+    return heads.reshape(query.shape).astype(query.dtype, copy=False)
 
 
 @lru_cache(maxsize=2 * QUERY_BLOCK)
@@ -89,6 +111,11 @@ def causal_mask(size: int, repeats: int = 1) -> np.ndarray:
     mask = np.tile(mask, (repeats, 1))
     mask.flags.writeable = False
     return mask
+
+
+@lru_cache(maxsize=QUERY_BLOCK)
+def _ones(size: int) -> np.ndarray:
+    return np.ones(size, dtype=np.float32)
 
 
 class Attention:
@@ -142,12 +169,10 @@ class Attention:
         """
         heads = self.qkv_proj(x).reshape(*x.shape[:2], -1, self.head_dim)
         first_key, first_value = self.num_heads, self.num_heads + self.num_kv_heads
-        value = heads[:, :, first_value:]
-        turned = heads[:, :, :first_value]
         if rotation is not None:
-            turned = rotate(turned, rotation)
-        query, key = turned[:, :, :first_key], turned[:, :, first_key:]
-        return query.swapaxes(1, 2), key.swapaxes(1, 2), value.swapaxes(1, 2)
+            rotate(heads[:, :, :first_value], rotation)
+        heads = heads.swapaxes(1, 2)
+        return heads[:, :first_key], heads[:, first_key:first_value], heads[:, first_value:]
 
     def merge(self, heads: np.ndarray) -> np.ndarray:
         """Join the heads (B, H, T, D) of each token and mix them into (B, T, E)."""

@@ -13,6 +13,9 @@ import numpy as np
 from tinytorch.core.config import ModelConfig
 from tinytorch.core.ops import gelu, matmul, silu
 
+TOKEN_BLOCK = 64
+"""Tokens that an MLP activates at once, so that they stay in the processor's cache."""
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -36,10 +39,14 @@ class Linear:
         out_dim, in_dim = self.weight.shape
         # One matrix product for the whole batch: a stack of products would read the weights
         # again for every sequence.
-        rows = matmul(x.reshape(-1, in_dim), self.weight.T, self.kind)
+        rows = self.multiply(x.reshape(-1, in_dim))
         if self.bias is not None:
             rows += self.bias
         return rows.reshape(*x.shape[:-1], out_dim)
+
+    def multiply(self, rows: np.ndarray) -> np.ndarray:
+        """Map (N, in_dim) to (N, out_dim), without the bias."""
+        return matmul(rows, self.weight.T, self.kind)
 
     def split(self, *out_dims: int) -> tuple[Linear, ...]:
         """Cut the outputs into layers of `out_dims` rows that share this one's memory."""
@@ -116,21 +123,18 @@ def rotary_table(head_dim: int, max_seq_len: int, theta: float) -> np.ndarray:
     return np.exp(1j * angles).astype(np.complex64)
 
 
-def rotate(heads: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Turn each head to the position of its token.
+def rotate(heads: np.ndarray, rotation: np.ndarray) -> None:
+    """Turn each head to the position of its token, in place.
 
     Parameters
     ----------
     heads : ndarray of shape (B, T, H, D), float32
-        The last axis must be contiguous.
+        Overwritten. The last axis must be contiguous.
     rotation : ndarray of shape (T, D / 2) or (B, T, D / 2), complex64
         The rows of `rotary_table` at the tokens' positions.
-
-    Returns
-    -------
-    ndarray of shape (B, T, H, D), float32
     """
-    return (heads.view(np.complex64) * rotation[..., None, :]).view(np.float32)
+    pairs = heads.view(np.complex64)
+    pairs *= rotation[..., None, :]
 
 
 class GeluMLP:
@@ -157,9 +161,11 @@ class SwiGLU:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Map (B, T, E) to (B, T, E)."""
         gate_up = self.gate_up_proj(x)
-        gated = silu(gate_up[..., : self.mlp_dim])
-        gated *= gate_up[..., self.mlp_dim :]
-        return self.down_proj(gated)
+        gate, up = gate_up[..., : self.mlp_dim], gate_up[..., self.mlp_dim :]
+        for start in range(0, x.shape[1], TOKEN_BLOCK):
+            tokens = slice(start, start + TOKEN_BLOCK)
+            np.multiply(silu(gate[:, tokens]), up[:, tokens], out=gate[:, tokens])
+        return self.down_proj(gate)
 
 
 def make_linear(weights: Mapping[str, np.ndarray], name: str, kind: str) -> Linear:

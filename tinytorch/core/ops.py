@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextvars import ContextVar
 
 import numpy as np
 
 MatmulObserver = Callable[[str, np.ndarray, np.ndarray], None]
 
-matmul_observer: ContextVar[MatmulObserver | None] = ContextVar("matmul_observer", default=None)
+matmul_observers: list[MatmulObserver] = []
+"""Called with the kind and the operands of every product that `matmul` computes."""
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 
@@ -24,16 +24,20 @@ def matmul(a: np.ndarray, b: np.ndarray, kind: str) -> np.ndarray:
     b : ndarray of shape (..., K, N)
     kind : str
         What the product is for: ``"projections"``, ``"scores"``, ``"weighted_sum"``, ``"mlp"``
-        or ``"logits"``. An observer (see `matmul_observer`) is told it with the operands.
+        or ``"logits"``. `matmul_observers` are told it.
 
     Returns
     -------
     ndarray of shape (..., M, N)
     """
-    observer = matmul_observer.get()
-    if observer is not None:
-        observer(kind, a, b)
+    notify_observers(a, b, kind)
     return np.matmul(a, b)
+
+
+def notify_observers(a: np.ndarray, b: np.ndarray, kind: str) -> None:
+    """Tell `matmul_observers` of a product; the arguments are as for `matmul`."""
+    for observer in matmul_observers:
+        observer(kind, a, b)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:

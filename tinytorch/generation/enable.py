@@ -130,7 +130,8 @@ def _attach(model: object, cache: KVCache) -> None:
 
 def _patch(part: object, cache: KVCache, forward: Callable) -> None:
     forward.cache = cache
-    forward.replaced = {name: value for name, value in vars(part).items() if name == "forward"}
+    attributes = vars(part)
+    forward.replaced = {"forward": attributes["forward"]} if "forward" in attributes else {}
     part.forward = forward
 
 

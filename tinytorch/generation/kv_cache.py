@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 MIB = 2**20
+CACHE_LINE = 64
 INTEGER_TYPES = (int, np.integer)
 
 
@@ -39,8 +40,8 @@ class KVCache:
     Notes
     -----
     Keys are stored as (layers, B, H, D, max_seq_len) and values as (layers, B, H, max_seq_len,
-    D), so that both products of a decoding step, ``q @ K.T`` and ``weights @ V``, read memory
-    row by row. The views that the methods return have the axes (B, H, T, D) for both.
+    D), so that both products of a decoding step, ``q @ K.T`` and ``weights @ V``, read long runs
+    of memory. The views that the methods return have the axes (B, H, T, D) for both.
 
     Examples
     --------
@@ -79,7 +80,8 @@ class KVCache:
         self.dtype = _floating_dtype(dtype)
 
         rows = (self.num_layers, self.batch_size, self.num_heads)
-        self._keys = np.zeros((*rows, self.head_dim, self.max_seq_len), self.dtype).swapaxes(3, 4)
+        keys = np.zeros((*rows, self.head_dim, self._row_length()), self.dtype)
+        self._keys = keys[..., : self.max_seq_len].swapaxes(3, 4)
         self._values = np.zeros((*rows, self.max_seq_len, self.head_dim), self.dtype)
         self._seq_pos = 0
         self._num_written = [0] * self.num_layers
@@ -213,7 +215,10 @@ class KVCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes allocated: ``2 * layers * B * H * max_seq_len * D * itemsize``."""
+        """Bytes of keys and values: ``2 * layers * B * H * max_seq_len * D * itemsize``.
+
+        Up to two cache lines (128 bytes) of padding behind each row of keys are not counted.
+        """
         return self._keys.nbytes + self._values.nbytes
 
     @property
@@ -245,6 +250,15 @@ class KVCache:
             f"head_dim={self.head_dim}, dtype={self.dtype}): "
             f"{self._seq_pos} tokens, {self.nbytes_used / MIB:.1f} of {self.nbytes / MIB:.1f} MiB"
         )
+
+    def _row_length(self) -> int:
+        """Room for max_seq_len keys in an odd number of cache lines.
+
+        With a power of two, the rows of a head would lie in the same few sets of the processor's
+        cache and push each other out.
+        """
+        num_lines = -(-self.max_seq_len * self.dtype.itemsize // CACHE_LINE) | 1
+        return num_lines * CACHE_LINE // self.dtype.itemsize
 
     def _commit(self, seq_pos: int) -> None:
         self._seq_pos = seq_pos

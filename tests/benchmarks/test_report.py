@@ -1,0 +1,66 @@
+"""The README shows what was measured, and the benchmark's helpers compute what they say."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import report  # noqa: E402
+from benchmarks.peers import time_feeds  # noqa: E402
+from benchmarks.run import summarise  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def results():
+    return json.loads(report.RESULTS.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [report.machine_report, report.peers_table, report.updates_table, report.process_report],
+)
+def test_the_readme_shows_the_committed_results(results, write):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert write(results) in readme
+
+
+def test_ratios_and_bandwidth_follow_from_the_medians(results):
+    table = report.peers_table(results)
+    ours = results["decode_ms"]["tinytorch"]["64"]["median"]
+    theirs = results["decode_ms"]["llama.cpp"]["64"]["median"]
+    row = next(line for line in table.splitlines() if "after 64" in line and "llama" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[2] == f"{theirs:.1f}"
+    assert float(cells[4]) == pytest.approx(theirs / ours, abs=0.005)
+    bytes_read = 4 * 134_515_008 + 4 * 576 + 46_080 * (64 + results["num_decoded"] // 2)
+    share = bytes_read / (theirs / 1e3) / (results["memory_bandwidth_gb_per_s"] * 1e9)
+    assert cells[5] == f"{share:.0%}"
+
+
+def test_summaries_are_quartiles():
+    assert summarise([5, 1, 2, 3, 4]) == {"median": 3, "low": 2, "high": 4}
+
+
+def test_every_step_feeds_the_token_chosen_before():
+    class Counting:
+        def __init__(self):
+            self.fed = []
+
+        def reset(self):
+            self.fed.clear()
+
+        def feed(self, tokens):
+            self.fed.append(tokens.tolist())
+            return np.eye(100)[len(self.fed)]
+
+    peer = Counting()
+    answer = time_feeds(peer, prompt_length=7, num_decoded=3)
+    assert [len(tokens) for tokens in peer.fed] == [7, 1, 1, 1]
+    assert [tokens[0] for tokens in peer.fed[1:]] == [1, 2, 3]
+    assert answer["tokens"] == [1, 2, 3, 4]
+    assert len(answer["decode_ms"]) == 3

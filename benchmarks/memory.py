@@ -1,4 +1,4 @@
-"""What loading and running SmolLM2 takes from the system, measured in fresh processes (Linux)."""
+"""What loading and running SmolLM2 takes from the system, measured in fresh processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 RUN_MODEL = """
-import re, time
+import re, resource, time
 from pathlib import Path
 from tinytorch.generation import generate
 from tinytorch.models import load_smollm2
@@ -16,8 +16,12 @@ model, tokenizer = load_smollm2()
 load_s = time.perf_counter() - start
 prompt = tokenizer.encode_chat("Why is the sky blue? " * 150)
 generate(model, prompt, 64)
-peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
-print(len(prompt), load_s, int(peak[1]) / 1024)
+status = Path("/proc/self/status")
+if status.exists():
+    peak_kib = int(re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text())[1])
+else:
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(len(prompt), load_s, peak_kib / 1024)
 """
 
 IMPORTS = """

@@ -1,4 +1,4 @@
-"""The tables that ``make bench`` prints and the README shows: ``python -m benchmarks.report``."""
+"""The tables that ``make bench`` prints and the README shows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from tabulate import tabulate
 from tinytorch.analysis import decode_bytes, get_model
 
 RESULTS = Path(__file__).parent / "results.json"
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- results of make bench -->\n", "\n<!-- end of results -->"
 
 
 def peers_table(results: dict) -> str:
@@ -54,7 +56,10 @@ def updates_table(results: dict) -> str:
     updates = results["cache_update"]
     rows = [
         {"tokens in the cache": f"{int(length):,}"}
-        | {f"{name}, ms": f"{times[length]:.2f}" for name, times in updates.items()}
+        | {
+            f"{name}, ms": f"{times[length]['median']:.2f} (± {times[length]['spread'] / 2:.2f})"
+            for name, times in updates.items()
+        }
         for length in updates["KVCache"]
     ]
     return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
@@ -91,7 +96,19 @@ def _bandwidth_share(results: dict, prompt_length: int, ms: float) -> float:
     return bytes_per_s / (results["memory_bandwidth_gb_per_s"] * 1e9)
 
 
+def report(results: dict) -> str:
+    """Join all of the above."""
+    parts = (machine_report, peers_table, updates_table, process_report)
+    return "\n\n".join(write(results) for write in parts)
+
+
+def update_readme(results: dict) -> None:
+    """Put the report between the README's markers."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    README.write_text(f"{before}{BEGIN}\n{report(results)}\n{END}{after}", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    loaded = json.loads(RESULTS.read_text(encoding="utf-8"))
-    for write in (machine_report, peers_table, updates_table, process_report):
-        print(write(loaded), end="\n\n")
+    update_readme(json.loads(RESULTS.read_text(encoding="utf-8")))

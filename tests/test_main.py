@@ -1,5 +1,6 @@
 """The command ``python -m tinytorch``."""
 
+import os
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ def ask(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
         text=True,
         encoding="utf-8",
         check=False,
-        env={"PYTHONIOENCODING": "utf-8", "COLUMNS": "200", **variables},
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "200"} | variables,
     )
 
 
@@ -78,8 +79,9 @@ def test_without_model_and_network_it_says_what_to_run(tmp_path):
         "hello",
         TINYTORCH_CACHE=str(tmp_path),
         PIP_NO_INDEX="1",
-        PIP_CONFIG_FILE="/dev/null",
+        PIP_CONFIG_FILE=os.devnull,
         PIP_NO_CACHE_DIR="1",
+        PIP_FIND_LINKS="",
     )
     assert run.returncode == 1
     assert "make model" in run.stderr

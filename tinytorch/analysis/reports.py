@@ -147,7 +147,9 @@ def analyze_kvcache_speedup(
 
     Notes
     -----
-    The first ratio is ``(n + 1) / 2``, the second ``(2 n + 1) / 3``: linear in n.
+    The first ratio is ``(n + 1) / 2``, the second ``(2 n + 1) / 3``: linear in n. The second
+    counts full squares without a cache; the third counts what the model computes, see
+    `tinytorch.analysis.costs.score_pairs`.
     """
     shape = get_model("GPT-2 small") if model is None else model.config
     rows = []

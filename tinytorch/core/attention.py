@@ -69,8 +69,8 @@ def _attend_block(
     """Attend with at most QUERY_BLOCK queries.
 
     A softmax usually subtracts each row's maximum, which changes nothing but keeps ``exp`` in
-    range. The scores of a trained model are in range without (SmolLM2's are below 30), so the two
-    passes over them are only made if the sums of a block show that they are needed.
+    range. The scores of a trained model are in range without, so the two passes over them are
+    only made if `shift` is true, or if the sums of a block show that they are needed.
     """
     batch_size, num_heads, num_queries, head_dim = query.shape
     num_kv_heads = key.shape[1]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinytorch.core.transformer import GPT
-from tinytorch.generation.enable import use_kv_cache
+from tinytorch.generation.enable import attached, require_fit
 from tinytorch.generation.kv_cache import KVCache
 
 
@@ -121,10 +121,8 @@ def stream(
     prompt = _check_prompt(model, prompt_tokens)
     if cache is not None and not use_cache:
         raise ValueError("a cache was given, but use_cache is False")
-    if cache is not None and cache.batch_size != len(prompt):
-        raise ValueError(
-            f"{len(prompt)} prompts do not fit a cache with batch_size={cache.batch_size}"
-        )
+    if cache is not None:
+        require_fit(model, cache, batch_size=len(prompt))
     capacity = model.max_seq_len if cache is None else min(cache.max_seq_len, model.max_seq_len)
     cached = 0 if cache is None else len(cache)
     _check_length(cached + prompt.shape[1], max_new_tokens, capacity)
@@ -154,7 +152,7 @@ def _steps(
     inputs = sequences
     finished = np.zeros(len(sequences), dtype=bool)
     for _ in range(max_new_tokens):
-        with use_kv_cache(model, cache):
+        with attached(model, cache):
             logits = model.forward(inputs, last_only=True)[:, -1]
         tokens = np.where(finished, inputs[:, -1], sampler(logits))
         yield tokens
@@ -210,6 +208,8 @@ class Sampler:
         scaled /= self.temperature
         probs = np.exp(scaled)
         probs /= probs.sum(axis=-1, keepdims=True)
+        if self.top_k is None and self.top_p is None:
+            return probs
         ranked = np.argsort(-probs, axis=-1, kind="stable")
         sorted_probs = np.take_along_axis(probs, ranked, axis=-1)
         if self.top_k is not None:

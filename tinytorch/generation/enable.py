@@ -64,13 +64,13 @@ def enable_kv_cache(
     _require_attributes(model)
     if max_seq_len is None:
         max_seq_len = model.max_seq_len
-    elif max_seq_len > model.max_seq_len:
-        raise ValueError(
-            f"max_seq_len={max_seq_len} exceeds the model's max_seq_len={model.max_seq_len}"
-        )
     cache = KVCache(
         batch_size, max_seq_len, len(model.blocks), model.num_kv_heads, model.head_dim, dtype
     )
+    if cache.max_seq_len > model.max_seq_len:
+        raise ValueError(
+            f"max_seq_len={max_seq_len} exceeds the model's max_seq_len={model.max_seq_len}"
+        )
     disable_kv_cache(model)
     _attach(model, cache)
     return cache
@@ -105,21 +105,61 @@ def use_kv_cache(model: object, cache: KVCache | None) -> Iterator[KVCache | Non
     KVCache or None
         `cache`.
 
+    Raises
+    ------
+    AttributeError
+        As `enable_kv_cache`.
+    ValueError
+        If the cache was made for a model of another shape.
+
     Examples
     --------
     >>> with use_kv_cache(model, cache):
     ...     logits = model.forward(prompt)
     """
+    if cache is not None:
+        require_fit(model, cache)
+    with attached(model, cache):
+        yield cache
+
+
+@contextmanager
+def attached(model: object, cache: KVCache | None) -> Iterator[None]:
+    """Do as `use_kv_cache`, without checking that `cache` fits."""
     before = get_kv_cache(model)
     disable_kv_cache(model)
     try:
         if cache is not None:
             _attach(model, cache)
-        yield cache
+        yield
     finally:
         disable_kv_cache(model)
         if before is not None:
             _attach(model, before)
+
+
+def require_fit(model: object, cache: KVCache, batch_size: int | None = None) -> None:
+    """Check that `cache` has the layers and heads of `model`, and rows for a batch.
+
+    Raises
+    ------
+    AttributeError
+        As `enable_kv_cache`.
+    ValueError
+        If a size differs; the message names it.
+    """
+    _require_attributes(model)
+    needed = {
+        "num_layers": len(model.blocks),
+        "num_heads": model.num_kv_heads,
+        "head_dim": model.head_dim,
+        "batch_size": cache.batch_size if batch_size is None else batch_size,
+    }
+    for name, size in needed.items():
+        if getattr(cache, name) != size:
+            raise ValueError(
+                f"a cache with {name}={getattr(cache, name)} does not fit, need {size}"
+            )
 
 
 def _attach(model: object, cache: KVCache) -> None:

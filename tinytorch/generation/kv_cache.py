@@ -227,7 +227,7 @@ class KVCache:
         return self.nbytes // self.max_seq_len * self._seq_pos
 
     def get_memory_usage(self) -> dict[str, float | int]:
-        """Describe the memory allocated.
+        """Describe the memory of keys and values, without the padding that `nbytes` leaves out.
 
         Returns
         -------

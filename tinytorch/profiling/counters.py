@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ def count_operations() -> Iterator[OperationCount]:
 
     The counts come from the shapes of the operands that NumPy was given, so they hold whatever
     the model did: with a cache or without, masked blocks skipped or not. Element-wise work
-    (norms, activations, softmax) is not counted.
+    (norms, activations, softmax) is not counted, nor are the products that a `ReadAheadLinear`
+    throws away.
 
     Yields
     ------
@@ -54,10 +56,11 @@ def count_operations() -> Iterator[OperationCount]:
     count = OperationCount()
 
     def observe(kind: str, a: np.ndarray, b: np.ndarray) -> None:
-        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
-        num_products = int(np.prod(stack, dtype=np.int64))
-        count.by_kind[kind] += num_products * rows * inner * columns
+        *stack, rows, inner = a.shape
+        *other_stack, _, columns = b.shape
+        if stack != other_stack:
+            stack = np.broadcast_shapes(tuple(stack), tuple(other_stack))
+        count.by_kind[kind] += math.prod(stack) * rows * inner * columns
 
     matmul_observers.append(observe)
     try:

@@ -24,19 +24,15 @@ class TinyTorch:
     packages = ("numpy",)
 
     def __init__(self, gguf_file: Path):
-        from tinytorch.generation import KVCache, use_kv_cache
+        from tinytorch.generation import enable_kv_cache
         from tinytorch.models import load_smollm2
 
-        self.use_kv_cache = use_kv_cache
         self.model, _ = load_smollm2()
-        self.cache = KVCache(
-            1, MAX_SEQ_LEN, self.model.num_layers, self.model.num_kv_heads, self.model.head_dim
-        )
+        self.cache = enable_kv_cache(self.model, max_seq_len=MAX_SEQ_LEN)
 
     def feed(self, tokens: np.ndarray) -> np.ndarray:
         """Run the tokens, and return the logits that follow the last."""
-        with self.use_kv_cache(self.model, self.cache):
-            return self.model.forward(tokens[None], last_only=True)[0, -1]
+        return self.model.forward(tokens[None], last_only=True)[0, -1]
 
     def reset(self) -> None:
         """Forget the history."""

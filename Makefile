@@ -15,7 +15,7 @@ book: $(VENV)/book.done  ## Build the website
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is at file://$(CURDIR)/$(SITE)"
 
-test: $(VENV)/dev.done lint model  ## Check the code and run every test
+test: $(VENV)/dev.done lint model book  ## Check the code, build the book and run every test
 	$(BIN)/pytest --cov --durations=10
 
 lint: $(VENV)/dev.done  ## Check format, style and spelling

@@ -11,7 +11,7 @@ from tinytorch.analysis import decode_bytes, get_model
 
 RESULTS = Path(__file__).parent / "results.json"
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- results of make bench -->\n", "\n<!-- end of results -->"
+BEGIN, END = "<!-- results of make bench -->", "<!-- end of results -->"
 
 
 def peers_table(results: dict) -> str:
@@ -102,12 +102,20 @@ def report(results: dict) -> str:
     return "\n\n".join(write(results) for write in parts)
 
 
-def update_readme(results: dict) -> None:
-    """Put the report between the README's markers."""
-    text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}\n{report(results)}\n{END}{after}", encoding="utf-8")
+def update_readme(results: dict, readme: Path = README) -> None:
+    """Put the report between the README's markers, and leave the rest as it is.
+
+    Raises
+    ------
+    ValueError
+        If a marker is missing; nothing is written then.
+    """
+    text = readme.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{readme} must hold {BEGIN} and, behind it, {END}")
+    readme.write_text(f"{before}{BEGIN}\n\n{report(results)}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

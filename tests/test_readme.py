@@ -19,3 +19,10 @@ def test_the_ten_lines_print_the_same_answer_twice(capsys):
     assert plain == cached
     assert len(plain) > 50
     assert int(without.replace(",", "")) > 10 * int(with_cache.replace(",", ""))
+
+
+def test_the_licence_of_what_is_fetched_is_named():
+    _, _, licences = README.read_text(encoding="utf-8").partition("## Licences")
+    assert "SmolLM2-135M-Instruct by Hugging Face, Apache License" in licences
+    assert "MIT" in licences
+    assert "CC BY 4.0" in licences

@@ -25,6 +25,27 @@ def test_the_readme_shows_the_committed_results(results):
     assert report.report(results) in readme
 
 
+def test_the_readme_is_updated_between_its_markers_only(results, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Before\n{report.BEGIN}\nold\n{report.END}\n## After\n")
+    for _ in range(2):
+        report.update_readme(results, readme)
+        text = readme.read_text(encoding="utf-8")
+        assert text.startswith(f"# Before\n{report.BEGIN}\n")
+        assert text.endswith(f"\n{report.END}\n## After\n")
+        assert text.count(report.report(results)) == 1
+        assert "old" not in text
+
+
+@pytest.mark.parametrize("text", ["", report.BEGIN, report.END, report.END + report.BEGIN])
+def test_a_readme_without_markers_is_left_alone(results, tmp_path, text):
+    readme = tmp_path / "README.md"
+    readme.write_text(text)
+    with pytest.raises(ValueError, match="must hold"):
+        report.update_readme(results, readme)
+    assert readme.read_text() == text
+
+
 def test_ratios_and_bandwidth_follow_from_the_medians(results):
     table = report.peers_table(results)
     ours = results["decode_ms"]["tinytorch"]["64"]["median"]

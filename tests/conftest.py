@@ -51,6 +51,28 @@ STYLES = {
 }
 
 
+@pytest.fixture(scope="session")
+def smollm2_config() -> ModelConfig:
+    """HuggingFaceTB/SmolLM2-135M-Instruct, config.json."""
+    return ModelConfig(
+        vocab_size=49_152,
+        embed_dim=576,
+        num_layers=30,
+        num_heads=9,
+        num_kv_heads=3,
+        head_dim=64,
+        mlp_dim=1_536,
+        max_seq_len=8_192,
+        norm="rmsnorm",
+        norm_eps=1e-5,
+        positions="rope",
+        rope_theta=100_000.0,
+        mlp="swiglu",
+        bias=False,
+        tied_embeddings=True,
+    )
+
+
 def random_weights(config: ModelConfig, seed: int = 0) -> dict[str, np.ndarray]:
     """Weights that make attention sharp and no bias, norm or position neutral."""
     rng = np.random.default_rng(seed)

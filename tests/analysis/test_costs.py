@@ -189,21 +189,8 @@ def test_num_parameters_equal_the_arrays_of_a_model(style):
     assert num_parameters(model.config) == sum(array.size for array in arrays.values())
 
 
-def test_a_config_and_a_spec_of_smollm2_agree():
-    spec = get_model("SmolLM2-135M")
-    config = ModelConfig(
-        vocab_size=49152,
-        embed_dim=576,
-        num_layers=30,
-        num_heads=9,
-        num_kv_heads=3,
-        mlp_dim=1536,
-        max_seq_len=8192,
-        norm="rmsnorm",
-        positions="rope",
-        mlp="swiglu",
-        bias=False,
-    )
+def test_a_config_and_a_spec_of_smollm2_agree(smollm2_config):
+    spec, config = get_model("SmolLM2-135M"), smollm2_config
     assert num_parameters(config) == num_parameters(spec) == parameter_count(spec)
     for length in (1, 100, 5000):
         assert forward_operations(config, 1, length) == forward_operations(spec, 1, length)

@@ -353,20 +353,8 @@ def test_gpt2_small_has_its_published_number_of_parameters():
     assert parameter_count(config) == 124_439_808
 
 
-def test_smollm2_has_its_published_number_of_parameters():
-    config = ModelConfig(
-        vocab_size=49152,
-        embed_dim=576,
-        num_layers=30,
-        num_heads=9,
-        num_kv_heads=3,
-        mlp_dim=1536,
-        norm="rmsnorm",
-        positions="rope",
-        mlp="swiglu",
-        bias=False,
-    )
-    assert parameter_count(config) == 134_515_008
+def test_smollm2_has_its_published_number_of_parameters(smollm2_config):
+    assert parameter_count(smollm2_config) == 134_515_008
 
 
 def test_weight_names_and_shapes_of_a_small_llama():

@@ -6,13 +6,14 @@
 import json
 import math
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tinytorch import KVCache, enable_kv_cache, generate, stream, use_kv_cache
-from tinytorch.core import ModelConfig, weight_shapes
+from tinytorch.core import weight_shapes
 from tinytorch.models import fetch_smollm2, load_smollm2
 from tinytorch.models.download import WHEEL_SHA256
 from tinytorch.models.layout import split_weights
@@ -65,25 +66,9 @@ def test_reference_belongs_to_these_weights_and_prompts():
         assert entry["min_margin"] >= 2 * OTHER_IMPLEMENTATION
 
 
-def test_dimensions(model):
-    # HuggingFaceTB/SmolLM2-135M-Instruct, config.json; the file keeps the epsilon as a float32.
-    assert model.config == ModelConfig(
-        vocab_size=49_152,
-        embed_dim=576,
-        num_layers=30,
-        num_heads=9,
-        num_kv_heads=3,
-        head_dim=64,
-        mlp_dim=1_536,
-        max_seq_len=8_192,
-        norm="rmsnorm",
-        norm_eps=float(np.float32(1e-5)),
-        positions="rope",
-        rope_theta=100_000.0,
-        mlp="swiglu",
-        bias=False,
-        tied_embeddings=True,
-    )
+def test_dimensions(model, smollm2_config):
+    # The file keeps the epsilon as a float32.
+    assert model.config == replace(smollm2_config, norm_eps=float(np.float32(1e-5)))
     sizes = [math.prod(shape) for shape in weight_shapes(model.config).values()]
     assert sum(sizes) == 134_515_008
 

@@ -16,11 +16,10 @@ from tinytorch.analysis.costs import (
     kv_projections,
 )
 from tinytorch.analysis.model_zoo import CHAPTER_MODELS, MODEL_ZOO, ModelSpec, get_model
+from tinytorch.analysis.trace import measured
 from tinytorch.core import GPT, ModelConfig
 from tinytorch.generation import generate, stream
-from tinytorch.profiling import count_operations
-
-MIB = 2**20
+from tinytorch.profiling.profiler import MIB
 
 Row = dict[str, int | float | str]
 
@@ -58,13 +57,10 @@ def profile_naive_generation(
         model = GPT(_config_of(CHAPTER_MODELS["Small 512D"]))
     prompt = np.arange(8) if prompt_tokens is None else np.asarray(prompt_tokens)
     steps = stream(model, prompt, max_new_tokens, use_cache=False)
-    rows = []
-    for step in range(max_new_tokens):
-        start = time.perf_counter()
-        with count_operations() as count:
-            next(steps)
-        ms = (time.perf_counter() - start) * 1e3
-        rows.append({"tokens": len(prompt) + step, "operations": count.total, "ms": ms})
+    rows = [
+        {"tokens": length, "operations": operations, "ms": ms}
+        for length, (_, operations, ms) in enumerate(measured(steps), start=len(prompt))
+    ]
     _print_table(rows, print_table)
     return rows
 

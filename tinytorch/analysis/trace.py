@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tinytorch.analysis.costs import forward_operations
 from tinytorch.core import GPT
-from tinytorch.generation import KVCache, stream
+from tinytorch.generation import stream
+from tinytorch.generation.enable import new_kv_cache
 from tinytorch.models import ChatTokenizer
 from tinytorch.profiling import count_operations
 
@@ -47,22 +49,10 @@ def trace_generation(
         As `tinytorch.stream`.
     """
     tokens = tokenizer.encode(prompt) if isinstance(prompt, str) else np.asarray(prompt)
-    cache = KVCache(
-        batch_size=1,
-        max_seq_len=max(len(tokens) + max_new_tokens - 1, 1),
-        num_layers=model.num_layers,
-        num_heads=model.num_kv_heads,
-        head_dim=model.head_dim,
-    )
+    cache = new_kv_cache(model, 1, max(len(tokens) + max_new_tokens - 1, 1))
     steps = stream(model, tokens, max_new_tokens, cache=cache, stop_tokens=tokenizer.stop_tokens)
     records = []
-    for step in range(max_new_tokens):
-        start = time.perf_counter()
-        with count_operations() as count:
-            new = next(steps, None)
-        elapsed = time.perf_counter() - start
-        if new is None:
-            break
+    for step, (new, operations, ms) in enumerate(measured(steps)):
         without = forward_operations(model.config, cache.seq_pos)
         records.append(
             {
@@ -70,10 +60,35 @@ def trace_generation(
                 "token": int(new[0]),
                 "seq_pos": cache.seq_pos,
                 "cache_bytes": cache.nbytes_used,
-                "operations_with_cache": count.total,
+                "operations_with_cache": operations,
                 "operations_without_cache": sum(without.values()),
-                "ms": elapsed * 1e3,
+                "ms": ms,
             }
         )
     texts = tokenizer.decode_stream(record["token"] for record in records)
     return [record | {"text": text} for record, text in zip(records, texts, strict=True)]
+
+
+def measured(steps: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, int, float]]:
+    """Yield each step of `tinytorch.stream` with what it took.
+
+    Parameters
+    ----------
+    steps : iterator of ndarray
+
+    Yields
+    ------
+    tokens : ndarray of shape (B,), int64
+    operations : int
+        Multiply-adds counted.
+    ms : float
+        Time, in milliseconds.
+    """
+    while True:
+        start = time.perf_counter()
+        with count_operations() as count:
+            tokens = next(steps, None)
+        ms = (time.perf_counter() - start) * 1e3
+        if tokens is None:
+            return
+        yield tokens, count.total, ms

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinytorch.core.transformer import GPT
-from tinytorch.generation.enable import attached, require_fit
+from tinytorch.generation.enable import attached, new_kv_cache, require_fit
 from tinytorch.generation.kv_cache import KVCache
 
 
@@ -131,13 +131,7 @@ def stream(
     if stop.size and stop.dtype.kind not in "iu":
         raise ValueError(f"stop_tokens must be integers, got {stop_tokens!r}")
     if use_cache and cache is None:
-        cache = KVCache(
-            batch_size=len(prompt),
-            max_seq_len=max(prompt.shape[1] + max_new_tokens - 1, 1),
-            num_layers=len(model.blocks),
-            num_heads=model.num_kv_heads,
-            head_dim=model.head_dim,
-        )
+        cache = new_kv_cache(model, len(prompt), max(prompt.shape[1] + max_new_tokens - 1, 1))
     return _steps(model, prompt, max_new_tokens, cache, sampler, stop)
 
 

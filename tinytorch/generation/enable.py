@@ -64,9 +64,7 @@ def enable_kv_cache(
     _require_attributes(model)
     if max_seq_len is None:
         max_seq_len = model.max_seq_len
-    cache = KVCache(
-        batch_size, max_seq_len, len(model.blocks), model.num_kv_heads, model.head_dim, dtype
-    )
+    cache = new_kv_cache(model, batch_size, max_seq_len, dtype)
     if cache.max_seq_len > model.max_seq_len:
         raise ValueError(
             f"max_seq_len={max_seq_len} exceeds the model's max_seq_len={model.max_seq_len}"
@@ -74,6 +72,18 @@ def enable_kv_cache(
     disable_kv_cache(model)
     _attach(model, cache)
     return cache
+
+
+def new_kv_cache(
+    model: object, batch_size: int, max_seq_len: int, dtype: DTypeLike = np.float32
+) -> KVCache:
+    """Make an empty cache with the layers and heads of `model`, without enabling it.
+
+    The parameters and errors are those of `KVCache`.
+    """
+    return KVCache(
+        batch_size, max_seq_len, len(model.blocks), model.num_kv_heads, model.head_dim, dtype
+    )
 
 
 def disable_kv_cache(model: object) -> None:

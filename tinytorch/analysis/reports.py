@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -169,6 +169,38 @@ def analyze_kvcache_speedup(
         rows.append(row)
     _print_table(rows, print_table)
     return rows
+
+
+def table(
+    rows: Sequence[Row], columns: Mapping[str, str] | None = None, *, float_format: str = ",.2f"
+) -> str:
+    """Lay out records as a table that a notebook shows as HTML.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Records with the same keys, as the functions of this module return them.
+    columns : mapping of str to str, optional
+        Which keys to show, in which order, under which headings. Default: all, by their names.
+    float_format : str
+        How floating-point numbers are written.
+
+    Returns
+    -------
+    str
+        HTML, which IPython displays.
+
+    Raises
+    ------
+    KeyError
+        If the rows have no such key.
+    """
+    if columns is None:
+        columns = {key: key for key in rows[0]}
+    cells = [[row[key] for key in columns] for row in rows]
+    return tabulate(
+        cells, headers=list(columns.values()), tablefmt="html", floatfmt=float_format, intfmt=","
+    )
 
 
 def _ratio(count, length: int) -> float:

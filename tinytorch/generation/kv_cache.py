@@ -216,9 +216,10 @@ class KVCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of keys and values: ``2 * layers * B * H * max_seq_len * D * itemsize``.
+        """Bytes of keys and values.
 
-        Up to two cache lines (128 bytes) of padding behind each row of keys are not counted.
+        That is ``2 * layers * B * H * max_seq_len * D * itemsize``. Up to two cache lines (128
+        bytes) of padding behind each row of keys are not counted.
         """
         return self._keys.nbytes + self._values.nbytes
 

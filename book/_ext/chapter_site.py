@@ -1,0 +1,113 @@
+"""What the website sends to a reader: little, from one host, and nothing that is not used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+UNUSED = ("sphinx-thebe", "sphinx-design", "design-tabs")
+NOT_DEFERRED = "documentation_options"  # inline scripts read what it sets
+ICON = re.compile(r'class="[^"]*\bfa-(?:solid|regular|brands|lg|fw)?[^"]*"')
+DESCRIPTION_LENGTH = 160
+
+
+def drop_thebe(app: Sphinx, config: Config) -> None:
+    """Disconnect sphinx-thebe, which Jupyter Book always loads.
+
+    It offers to run cells in the page with a script from another host, and declares its variables
+    twice, which is an error in the browser's console.
+    """
+    for listeners in app.events.listeners.values():
+        listeners[:] = [item for item in listeners if item.handler.__module__ != "sphinx_thebe"]
+
+
+def add_social_tags(app: Sphinx, config: Config) -> None:
+    """Load what needs the site's address, where that is known."""
+    if config.html_baseurl:
+        config.ogp_site_url = config.html_baseurl
+        app.setup_extension("sphinxext.opengraph")
+        app.setup_extension("sphinx_sitemap")
+
+
+def choose_assets(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Leave out scripts and styles that no page uses, and let the others wait for the page."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            file
+            for file in context[kind]
+            if not any(name in str(getattr(file, "filename", file)) for name in UNUSED)
+        ]
+    for script in context["script_files"]:
+        name = getattr(script, "filename", None)
+        if name and NOT_DEFERRED not in str(name):
+            script.attributes["defer"] = "defer"
+    if doctree is not None:
+        text = describe(doctree).replace("&", "&amp;").replace('"', "&quot;")
+        context["metatags"] += f'\n<meta name="description" content="{text}" />'
+
+
+def describe(doctree: nodes.document) -> str:
+    """Return the beginning of a page's first paragraph, whole words of it."""
+    paragraph = next(iter(doctree.findall(nodes.paragraph)), None)
+    text = " ".join(paragraph.astext().split()) if paragraph else "KV caching, measured"
+    if len(text) <= DESCRIPTION_LENGTH:
+        return text
+    return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
+
+
+def lighten(app: Sphinx, exception: Exception | None) -> None:
+    """Write the icons that pages use as a style sheet, and remove the library they come from."""
+    static = Path(app.outdir) / "_static"
+    if exception or not (static / "scripts/fontawesome.js").exists():
+        return
+    library = (static / "scripts/fontawesome.js").read_text(encoding="utf-8")
+    used = set()
+    for page in Path(app.outdir).rglob("*.html"):
+        for classes in ICON.findall(page.read_text(encoding="utf-8")):
+            used.update(re.findall(r"\bfa-([a-z-]+)", classes))
+    rules = [icon_rule(name, library) for name in sorted(used)]
+    (static / "icons.css").write_text("\n".join(filter(None, rules)) + "\n", encoding="utf-8")
+    for file in (static / "styles").glob("*.css"):
+        file.write_text(without_icon_font(file.read_text(encoding="utf-8")), encoding="utf-8")
+    for file in (*static.rglob("*.map"), *static.glob("vendor/fontawesome/webfonts/*")):
+        file.unlink()
+
+
+def icon_rule(name: str, library: str) -> str | None:
+    """Return a style rule that draws an icon of Font Awesome in the colour of its text.
+
+    The outline is taken from the library that the theme's package holds.
+    """
+    entry = re.search(rf'["{{,]{name}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]', library)
+    if entry is None:
+        return None  # a size or style, such as fa-lg
+    width, height, outline = entry.groups()
+    image = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
+        f'<path d="{outline}"/></svg>'
+    )
+    return f'.fa-{name} {{ --icon: url("data:image/svg+xml,{quote(image, safe=" /:=,")}"); }}'
+
+
+def without_icon_font(css: str) -> str:
+    """Remove the fonts of Font Awesome and its rule for each of 2,000 icons."""
+    css = re.sub(r"@font-face\{[^}]*\}", "", css)
+    css = re.sub(r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}", "", css)
+    return re.sub(r"/\*# sourceMappingURL=.*?\*/", "", css)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect everything; the order of config-inited follows the priorities."""
+    app.add_css_file("icons.css")
+    app.connect("config-inited", drop_thebe, priority=100)
+    app.connect("config-inited", add_social_tags, priority=200)
+    app.connect("html-page-context", choose_assets, priority=900)
+    app.connect("build-finished", lighten)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

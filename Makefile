@@ -4,19 +4,38 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SITE := _build/html/index.html
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint model bench constraints clean
+.PHONY: help book serve lab notebooks links test browser lint model bench constraints clean
+export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: $(VENV)/book.done  ## Build the website
+book: $(VENV)/book.done model  ## Build the website
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is at file://$(CURDIR)/$(SITE)"
 
-test: $(VENV)/dev.done lint model book  ## Check the code, build the book and run every test
+serve: $(VENV)/serve.done model  ## Serve the website, and build it again when a file changes
+	$(BIN)/jupyter-book config sphinx .
+	$(BIN)/sphinx-autobuild . _build/html -d _build/.doctrees --watch tinytorch \
+		--ignore '*/conf.py' --ignore '*/_build/*' --port $(PORT) $(if $(NO_BROWSER),,--open-browser)
+
+lab: $(VENV)/lab.done model  ## Open the pages as notebooks in JupyterLab
+	$(BIN)/jupyter lab $(if $(NO_BROWSER),--no-browser,) book/intro.md
+
+notebooks: $(VENV)/book.done  ## Write the pages as notebooks for Colab to _build/notebooks
+	$(BIN)/python book/_ext/notebooks.py
+
+links: $(VENV)/book.done model  ## Check that the links to other sites still work
+	$(BIN)/jupyter-book build . --builder linkcheck
+
+test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and run every test
 	$(BIN)/pytest --cov --durations=10
+
+browser: $(VENV)/dev.done  ## Install Chromium, unless there is one
+	$(BIN)/python -m tests.browser.chromium
 
 lint: $(VENV)/dev.done  ## Check format, style and spelling
 	$(BIN)/ruff format --check .
@@ -39,7 +58,7 @@ constraints:  ## Write the newest versions that fit together to constraints.txt
 	rm -rf $(VENV)-constraints
 
 clean:  ## Remove what was built (the model stays in the user's cache folder)
-	rm -rf _build $(VENV) $(VENV)-constraints *.egg-info .coverage
+	rm -rf _build conf.py $(VENV) $(VENV)-constraints *.egg-info .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -52,6 +71,16 @@ $(VENV)/book.done: $(VENV)/bin/python requirements.txt constraints.txt pyproject
 
 $(VENV)/dev.done: $(VENV)/book.done requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+$(VENV)/serve.done: $(VENV)/book.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[serve]' -c constraints.txt
+	touch $@
+
+$(VENV)/lab.done: $(VENV)/book.done .binder/overrides.json
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lab]' -c constraints.txt
+	mkdir -p $(VENV)/share/jupyter/lab/settings
+	cp .binder/overrides.json $(VENV)/share/jupyter/lab/settings/
 	touch $@
 
 $(VENV)/bench.done: $(VENV)/book.done benchmarks/requirements.txt

@@ -30,6 +30,8 @@ def add_social_tags(app: Sphinx, config: Config) -> None:
     """Load what needs the site's address, where that is known."""
     if config.html_baseurl:
         config.ogp_site_url = config.html_baseurl
+        config.ogp_enable_meta_description = False  # every page has one, see choose_assets
+        config.sitemap_url_scheme = "{link}"
         app.setup_extension("sphinxext.opengraph")
         app.setup_extension("sphinx_sitemap")
 
@@ -51,6 +53,15 @@ def choose_assets(
     if doctree is not None:
         text = describe(doctree).replace("&", "&amp;").replace('"', "&quot;")
         context["metatags"] += f'\n<meta name="description" content="{text}" />'
+
+
+def mend_roles(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Remove a role that docutils gives to bibliographies: their entries are no list items."""
+    wrong, right = '<div role="list" class="citation-list">', "<div>"
+    if "body" in context:
+        context["body"] = context["body"].replace(wrong, right)
 
 
 def describe(doctree: nodes.document) -> str:
@@ -109,5 +120,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", drop_thebe, priority=100)
     app.connect("config-inited", add_social_tags, priority=200)
     app.connect("html-page-context", choose_assets, priority=900)
+    app.connect("html-page-context", mend_roles)
     app.connect("build-finished", lighten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

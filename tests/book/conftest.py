@@ -1,0 +1,79 @@
+"""Small books that are built with the chapter's own extensions."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+JUPYTER_BOOK = str(Path(sys.executable).with_name("jupyter-book"))
+HEADER = """\
+---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3 (ipykernel)
+  language: python
+  name: python3
+---
+
+"""
+
+
+class SmallBook:
+    """Two pages in a folder, with the chapter's settings, extensions and templates."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        shutil.copytree(ROOT / "book/_ext", folder / "book/_ext")
+        shutil.copytree(ROOT / "book/_templates", folder / "book/_templates")
+        shutil.copytree(ROOT / "book/_static", folder / "book/_static")
+        shutil.copy(ROOT / "_config.yml", folder)
+        (folder / "book/references.bib").touch()
+        (folder / "_toc.yml").write_text(
+            "format: jb-book\nroot: book/first\nchapters:\n- file: book/second\n"
+        )
+        (folder / "tinytorch").mkdir()
+        (folder / "tinytorch/module.py").write_text("answer = 42\n")
+        self.runs = folder / "runs.txt"
+        for name in ("first", "second"):
+            self.write(name, f"print('this is {name}')")
+
+    def write(self, name: str, code: str) -> None:
+        """Write a page with one cell, which notes that it ran."""
+        note = f"open({str(self.runs)!r}, 'a').write('{name} ')"
+        cell = f"```{{code-cell}} ipython3\n{note};\n{code}\n```\n"
+        text = f"# The {name} page\n\nA paragraph of the page called {name}.\n\n{cell}"
+        (self.folder / f"book/{name}.md").write_text(HEADER + text)
+
+    def build(self, **environment: str) -> subprocess.CompletedProcess:
+        """Build the book as `make book` does."""
+        inherited = {name: value for name, value in os.environ.items() if "GITHUB" not in name}
+        return subprocess.run(
+            [JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"],
+            cwd=self.folder,
+            env=inherited | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def executed(self) -> list[str]:
+        """Return the pages that ran since the last call."""
+        pages = self.runs.read_text().split() if self.runs.exists() else []
+        self.runs.unlink(missing_ok=True)
+        return sorted(pages)
+
+    def html(self, name: str) -> str:
+        """Return a page of the built site."""
+        return (self.folder / f"_build/html/book/{name}.html").read_text()
+
+
+@pytest.fixture
+def small_book(tmp_path: Path) -> SmallBook:
+    return SmallBook(tmp_path)

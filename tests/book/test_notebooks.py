@@ -1,0 +1,57 @@
+"""Pages are notebooks that survive being opened, run and saved."""
+
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "book").glob("*.md"))
+NOTEBOOKS = [page for page in PAGES if "{code-cell}" in page.read_text(encoding="utf-8")]
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from notebooks import write_notebooks  # noqa: E402
+
+
+def as_saved_by_jupyterlab(page: Path) -> str:
+    """Open a page, add what a kernel and a run add, and write it back."""
+    config = jupytext.config.load_jupytext_config(str(page))
+    notebook = jupytext.read(page, config=config)
+    notebook.metadata["kernelspec"] |= {"display_name": "Python 3 (ipykernel)"}
+    notebook.metadata["language_info"] = {
+        "name": "python",
+        "version": "3.13.1",
+        "pygments_lexer": "ipython3",
+        "codemirror_mode": {"name": "ipython", "version": 3},
+    }
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            cell.execution_count = number
+            cell.outputs = [nbformat.v4.new_output("stream", text="output")]
+            cell.metadata["execution"] = {"iopub.execute_input": "2026-01-01T00:00:00Z"}
+            cell.metadata["trusted"] = True
+    return jupytext.writes(notebook, fmt="md:myst", config=config)
+
+
+def test_there_are_pages_with_code():
+    assert len(NOTEBOOKS) >= 12
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_page_saved_in_jupyterlab_is_the_same_page(page):
+    assert as_saved_by_jupyterlab(page) == page.read_text(encoding="utf-8")
+
+
+def test_a_notebook_for_colab_begins_with_fetching_the_code(tmp_path):
+    files = write_notebooks("someone/fork", tmp_path)
+    assert [file.stem for file in files] == [page.stem for page in NOTEBOOKS]
+    for file, page in zip(files, NOTEBOOKS, strict=True):
+        notebook = nbformat.read(file, as_version=4)
+        nbformat.validate(notebook)
+        assert "git clone" in notebook.cells[0].source
+        assert "https://github.com/someone/fork chapter" in notebook.cells[0].source
+        assert not any(cell.get("outputs") for cell in notebook.cells)
+        assert len(notebook.cells) == len(jupytext.read(page).cells) + 1

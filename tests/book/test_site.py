@@ -1,0 +1,94 @@
+"""What can be read off the built site without a browser."""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+SITE = Path(__file__).parents[2] / "_build" / "html"
+PAGES = sorted(SITE.glob("book/*.html"))
+LOADED = (("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src"))
+STYLES = ("stylesheet", "icon", "preload", "modulepreload", "preconnect", "dns-prefetch")
+
+
+@pytest.fixture(scope="session")
+def soups() -> dict[Path, BeautifulSoup]:
+    return {page: BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser") for page in PAGES}
+
+
+def test_the_site_is_built():
+    assert len(PAGES) >= 16, f"{SITE} has {len(PAGES)} pages: run `make book` first"
+
+
+def test_nothing_is_loaded_from_another_host(soups):
+    for page, soup in soups.items():
+        urls = [tag.get(attribute, "") for name, attribute in LOADED for tag in soup(name)]
+        urls += [tag["href"] for tag in soup("link") if set(tag.get("rel", [])) & set(STYLES)]
+        outside = [url for url in urls if url and urlsplit(url).netloc]
+        assert not outside, f"{page.name} loads {outside}"
+
+
+def test_no_style_loads_a_font_or_another_host():
+    for file in SITE.rglob("*.css"):
+        css = file.read_text(encoding="utf-8")
+        assert "@font-face" not in css, file
+        assert "url(http" not in css.replace('"', "").replace("'", ""), file
+
+
+def test_every_internal_link_resolves(soups):
+    ids = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    for page, soup in soups.items():
+        for link in soup("a", href=True):
+            parts = urlsplit(link["href"])
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            assert target.exists(), f"{page.name} links to {link['href']}"
+            if parts.fragment and target in ids:
+                assert unquote(parts.fragment) in ids[target], f"{page.name}: {link['href']}"
+
+
+def test_every_page_describes_itself(soups):
+    descriptions = set()
+    for page, soup in soups.items():
+        assert soup.title.string.strip(), page
+        (description,) = soup("meta", attrs={"name": "description"})
+        assert 20 <= len(description["content"]) <= 170, page
+        descriptions.add(description["content"])
+    assert len(descriptions) == len(soups)
+
+
+def test_every_figure_has_a_text_alternative(soups):
+    charts = 0
+    for page, soup in soups.items():
+        for image in soup("img"):
+            assert image.has_attr("alt"), f"{page.name}: {image}"
+        for chart in soup.select(".tt-chart svg"):
+            charts += 1
+            assert len(chart["aria-label"]) > 40, page
+    assert charts >= 10
+
+
+def test_pages_offer_their_executed_notebook(soups):
+    for page, soup in soups.items():
+        if not soup.select("div.cell"):
+            continue
+        (link,) = [a["href"] for a in soup("a", href=True) if a["href"].endswith(".ipynb")]
+        notebook = nbformat.read(page.parent / link, as_version=4)
+        nbformat.validate(notebook)
+        assert any(cell.get("outputs") for cell in notebook.cells), page
+        assert not any(
+            output.output_type == "error"
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+        )
+
+
+def test_no_page_carries_widget_state_or_a_machine_path(soups):
+    root = str(SITE.parents[1])
+    for page in PAGES:
+        html = page.read_text(encoding="utf-8")
+        for part in ("require.js", "html-manager", "widget-state", "THEBE", root):
+            assert part not in html, f"{page.name} has {part}"

@@ -1,0 +1,139 @@
+"""Every page, light and dark, in a real browser."""
+
+import re
+from contextlib import contextmanager
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import SITE
+
+PAGES = sorted(str(page.relative_to(SITE)) for page in SITE.glob("book/*.html"))
+PAGES += ["genindex.html", "search.html"]
+RESIZED_MS = 700
+"""The theme makes what now scrolls reachable by keyboard, a moment after the window changed."""
+
+HEAVIEST = 500_000
+"""Bytes over the wire for a first visit."""
+
+
+@contextmanager
+def opened(browser: Browser, url: str, host: str, **options):
+    """Open a page with every other host blocked; yield it with what went wrong."""
+    context = browser.new_context(**options)
+    page, problems, sizes = context.new_page(), [], []
+
+    def note(request):
+        if not request.url.startswith((host, "data:", "blob:")):
+            problems.append(f"request to {request.url}")
+
+    def measure(request):
+        sizes.append(request.sizes()["responseBodySize"])
+
+    page.on("request", note)
+    page.on("requestfinished", measure)
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(f"console: {message.text}")
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    context.route(re.compile(f"^(?!{re.escape(host)}|data:|blob:)"), lambda route: route.abort())
+    page.goto(url, wait_until="networkidle")
+    try:
+        yield page, problems, sizes
+    finally:
+        context.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds, of serious and critical level."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{item['id']}: {node['html'][:200]}"
+        for item in found
+        if item["impact"] in ("serious", "critical")
+        for node in item["nodes"]
+    ]
+
+
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_quiet_accessible_and_narrow(browser, site_url, path, scheme):
+    options = {"color_scheme": scheme, "viewport": {"width": 1280, "height": 900}}
+    with opened(browser, f"{site_url}/{path}", site_url, **options) as (page, problems, sizes):
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        assert violations(page) == []
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.wait_for_timeout(RESIZED_MS)
+        assert overflow(page) <= 0
+        assert violations(page) == []
+        assert problems == []
+        assert sum(sizes) < HEAVIEST
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_works_from_a_file(browser, path):
+    with opened(browser, f"file://{SITE}/{path}", "file://") as (page, problems, _):
+        assert page.locator("h1").first.is_visible()
+        assert problems == []
+
+
+def test_the_theme_can_be_switched_and_charts_follow(browser, site_url):
+    url = f"{site_url}/book/intro.html"
+    with opened(browser, url, site_url, color_scheme="light") as (page, problems, _):
+        label = page.locator(".tt-chart text").first
+
+        def colour():
+            return label.evaluate("element => getComputedStyle(element).fill")
+
+        before = colour()
+        button = page.locator("button.theme-switch-button:visible").first
+        button.focus()
+        for _ in range(3):
+            page.keyboard.press("Enter")
+            if page.evaluate("document.documentElement.dataset.theme") == "dark":
+                break
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert colour() != before
+        assert problems == []
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_search_finds_a_word(browser, site_url, from_file):
+    host = "file://" if from_file else site_url
+    root = f"file://{SITE}" if from_file else site_url
+    with opened(browser, f"{root}/search.html?q=concatenate", host) as (page, problems, _):
+        expect(page.locator("#search-results li a").first).to_be_visible()
+        assert "Build the cache" in page.locator("#search-results").inner_text()
+        assert problems == []
+
+
+def test_the_keyboard_reaches_the_text_and_the_copy_button(browser, site_url):
+    with opened(browser, f"{site_url}/book/build.html", site_url) as (page, _, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
+        button = page.locator("button.copybtn").first
+        button.focus()
+        assert button.evaluate("element => element === document.activeElement")
+
+
+def test_a_solution_is_folded_and_opens_with_the_keyboard(browser, site_url):
+    with opened(browser, f"{site_url}/book/build.html", site_url) as (page, _, _):
+        solution = page.locator("div.solution.dropdown").first
+        button = solution.locator("button").first
+        code = solution.locator("div.cell").first
+        assert not code.is_visible()
+        button.focus()
+        page.keyboard.press("Enter")
+        expect(code).to_be_visible()

@@ -49,7 +49,8 @@ def choose_assets(
     for script in context["script_files"]:
         name = getattr(script, "filename", None)
         if name and NOT_DEFERRED not in str(name):
-            script.attributes["defer"] = "defer"
+            # The search page starts to search while it is read.
+            script.attributes["defer"] = "defer" if pagename != "search" else None
     if doctree is not None:
         text = describe(doctree).replace("&", "&amp;").replace('"', "&quot;")
         context["metatags"] += f'\n<meta name="description" content="{text}" />'

@@ -62,7 +62,9 @@ def test_a_chart_is_inline_svg_with_a_text_alternative(charts, name):
     assert "metadata" not in svg
     ids = re.findall(r'\bid="([^"]+)"', svg)
     assert len(ids) == len(set(ids))
-    assert charts[name]._repr_html_() == f'<div class="tt-chart">{svg}</div>'
+    html = charts[name]._repr_html_()
+    assert html.startswith('<div class="tt-chart"><svg ')
+    assert html.endswith("</svg></div>")
 
 
 def test_the_same_data_give_the_same_svg():
@@ -125,8 +127,10 @@ def test_a_table_shows_the_columns_asked_for():
     assert html._repr_html_() == html
 
 
-def test_a_table_without_columns_shows_all(capsys):
-    assert table([{"a": 1, "b": 0.125}], float_format=".3f").count("<th") == 2
+def test_a_table_without_columns_shows_all():
+    html = table([{"a": 1, "b": 0.125}], float_format=".3f")
+    assert html.count("</th>") == 2
+    assert "0.125" in html
 
 
 def test_a_table_refuses_an_unknown_column():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import reference_attention, reference_logits, reference_rope
 
+from tests.reference import reference_attention, reference_logits, reference_rope
 from tinytorch.core import GPT, Attention, ModelConfig, attend, causal_mask
 from tinytorch.core.layers import rotary_table
 

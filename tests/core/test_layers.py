@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import (
+
+from tests.reference import (
     reference_gelu,
     reference_layernorm,
     reference_rmsnorm,
     reference_rope,
     reference_silu,
 )
-
 from tinytorch.core import ModelConfig
 from tinytorch.core.layers import (
     GeluMLP,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import reference_logits
 
+from tests.reference import reference_logits
 from tinytorch.core import GPT, ModelConfig, init_weights, weight_shapes
 
 

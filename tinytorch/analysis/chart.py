@@ -30,6 +30,7 @@ SIZE = (6.1, 3.8)
 STYLE = {
     "font.size": 12,
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
     "svg.fonttype": "none",
     "text.color": INK,
     "axes.labelcolor": INK,

@@ -7,11 +7,11 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test browser lint model bench constraints clean
+.PHONY: help book serve lab notebooks links test browser binder-check lint model bench constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 book: $(VENV)/book.done model  ## Build the website
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -33,6 +33,9 @@ links: $(VENV)/book.done model  ## Check that the links to other sites still wor
 
 test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and run every test
 	$(BIN)/pytest --cov --durations=10
+
+binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, open each page in it, run all cells
+	$(BIN)/python -m tests.binder.check $(PAGES)
 
 browser: $(VENV)/dev.done  ## Install Chromium, unless there is one
 	$(BIN)/python -m tests.browser.chromium

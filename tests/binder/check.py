@@ -48,8 +48,13 @@ def button_paths(folder: Path) -> dict[str, str]:
     if executed.exists():
         shutil.copytree(executed, folder / "_build" / "execution")
     subprocess.run(
-        [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-q"]
-        + ["--path-output", str(folder)],
+        [
+            Path(sys.executable).with_name("jupyter-book"),
+            "build",
+            ".",
+            "-q",
+            f"--path-output={folder}",
+        ],
         cwd=ROOT,
         env=os.environ | {"GITHUB_REPOSITORY": "owner/name"},
         check=True,

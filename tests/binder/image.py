@@ -15,7 +15,7 @@ EVERY_IMAGE = (
     "jupyterlab==4.*",
     "notebook==7.*",
 )
-"""What repo2docker 2026.4 puts beside Python into each environment, before a project's own files."""
+"""What repo2docker 2026.4 installs beside Python, before a project's own files."""
 
 
 class Image:

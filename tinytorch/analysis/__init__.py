@@ -1,5 +1,10 @@
 """Cost formulas, public models, recorded runs and tables."""
 
+from tinytorch.analysis.capacity import (
+    longest_that_fits,
+    sequences_that_fit,
+    weight_bytes,
+)
 from tinytorch.analysis.costs import (
     arithmetic_intensity,
     decode_bytes,
@@ -40,10 +45,13 @@ __all__ = [
     "get_model",
     "kv_cache_bytes",
     "kv_projections",
+    "longest_that_fits",
     "num_parameters",
     "parameter_count",
     "profile_naive_generation",
     "score_pairs",
+    "sequences_that_fit",
     "table",
     "trace_generation",
+    "weight_bytes",
 ]

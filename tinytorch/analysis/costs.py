@@ -147,24 +147,51 @@ def generation_operations(
     return dict(total)
 
 
-def kv_projections(num_tokens: int, *, use_cache: bool) -> int:
-    """How often a token is turned into a key and a value while `num_tokens` are generated.
+def kv_projections(new_tokens: int, *, use_cache: bool, prompt_length: int = 1) -> int:
+    """How often a token is turned into a key and a value while `new_tokens` are generated.
 
-    ``n`` with a cache; ``n (n + 1) / 2`` without, of which ``n (n - 1) / 2`` repeat earlier work.
-    """
-    return num_tokens if use_cache else num_tokens * (num_tokens + 1) // 2
+    Parameters
+    ----------
+    new_tokens : int
+        Tokens generated, n: as many forward passes.
+    use_cache : bool
+    prompt_length : int
+        Tokens in the first pass, p. The default counts n passes over 1, 2, ... n tokens.
 
-
-def generation_score_pairs(num_tokens: int, *, use_cache: bool) -> int:
-    """Count one head's query-key pairs while `num_tokens` are generated, from the first on.
-
-    ``n (n + 1) / 2`` with a cache. Without, pass i computes an i by i square, masked half
-    included: ``n (n + 1) (2 n + 1) / 6``. `attend` leaves out part of that half in passes over
-    more than QUERY_BLOCK tokens, see `score_pairs`.
+    Returns
+    -------
+    int
+        ``p + n - 1`` with a cache. Without, ``p + (p + 1) + ... + (p + n - 1)``, which is
+        ``n (n + 1) / 2`` for p = 1; of these, ``n (n - 1) / 2`` repeat earlier work.
     """
     if use_cache:
-        return num_tokens * (num_tokens + 1) // 2
-    return num_tokens * (num_tokens + 1) * (2 * num_tokens + 1) // 6
+        return prompt_length + new_tokens - 1
+    return new_tokens * prompt_length + new_tokens * (new_tokens - 1) // 2
+
+
+def generation_score_pairs(new_tokens: int, *, use_cache: bool, prompt_length: int = 1) -> int:
+    """Count one head's query-key pairs while `new_tokens` are generated.
+
+    Every pass over i tokens without history computes an i by i square, masked half included.
+    `attend` leaves out part of that half in passes over more than QUERY_BLOCK tokens, see
+    `score_pairs`.
+
+    Parameters
+    ----------
+    new_tokens, use_cache, prompt_length
+        As in `kv_projections`.
+
+    Returns
+    -------
+    int
+        ``p^2 + (p + 1) + ... + (p + n - 1)`` with a cache, which is ``n (n + 1) / 2`` for p = 1.
+        Without, ``p^2 + (p + 1)^2 + ... + (p + n - 1)^2``, for p = 1
+        ``n (n + 1) (2 n + 1) / 6``.
+    """
+    before, last = prompt_length - 1, prompt_length + new_tokens - 1
+    if use_cache:
+        return prompt_length**2 + _sum_to(last) - _sum_to(prompt_length)
+    return _sum_of_squares_to(last) - _sum_of_squares_to(before)
 
 
 def kv_cache_bytes(
@@ -262,16 +289,30 @@ def arithmetic_intensity(
     return 2 * sum(operations.values()) / decode_bytes(model, seq_len, batch_size=batch_size)
 
 
+def _sum_to(n: int) -> int:
+    return n * (n + 1) // 2
+
+
+def _sum_of_squares_to(n: int) -> int:
+    return n * (n + 1) * (2 * n + 1) // 6
+
+
+def has_operation_count(model: ModelConfig | ModelSpec) -> bool:
+    """Whether `forward_operations` counts the model: no latent attention, windows or experts."""
+    return not _unlike_the_core(model)
+
+
 def _require_plain_layers(model: ModelConfig | ModelSpec) -> None:
+    if parts := _unlike_the_core(model):
+        raise ValueError(f"no operation count for {model.name}: it has {' and '.join(parts)}")
+
+
+def _unlike_the_core(model: ModelConfig | ModelSpec) -> list[str]:
     if not isinstance(model, ModelSpec):
-        return
-    unlike = {
+        return []
+    parts = {
         "latent attention": model.latent_dim,
         "sliding windows": model.window,
         "experts": model.num_experts,
     }
-    if any(unlike.values()):
-        raise ValueError(
-            f"no operation count for {model.name}: it has "
-            f"{' and '.join(name for name, value in unlike.items() if value)}"
-        )
+    return [name for name, value in parts.items() if value]

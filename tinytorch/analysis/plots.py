@@ -74,6 +74,14 @@ def curves(
     return Chart(figure, alt)
 
 
+def unit(largest: float) -> tuple[float, str]:
+    """Return a power of a thousand to divide counts by, and the word that says so on an axis."""
+    for scale, word in ((1e12, "trillion "), (1e9, "billion "), (1e6, "million ")):
+        if largest >= 10 * scale:
+            return scale, word
+    return 1.0, ""
+
+
 def bars(
     groups: Mapping[str, Mapping[str, float]],
     *,

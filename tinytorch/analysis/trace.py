@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm.auto import tqdm
 
 from tinytorch.analysis.costs import forward_operations
 from tinytorch.core import GPT
@@ -17,7 +18,13 @@ from tinytorch.profiling import count_operations
 
 
 def trace_generation(
-    model: GPT, tokenizer: ChatTokenizer, prompt: str | ArrayLike, max_new_tokens: int
+    model: GPT,
+    tokenizer: ChatTokenizer,
+    prompt: str | ArrayLike,
+    max_new_tokens: int,
+    *,
+    time_without_cache: bool = False,
+    progress: bool = False,
 ) -> list[dict[str, int | float | str]]:
     """Generate greedily with a cache, and note at each step what it took.
 
@@ -29,6 +36,10 @@ def trace_generation(
         Text to continue, or its tokens.
     max_new_tokens : int
         The run ends earlier at one of the tokenizer's stop tokens.
+    time_without_cache : bool
+        Generate the same tokens again without a cache, and note how long each takes.
+    progress : bool
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -41,7 +52,8 @@ def trace_generation(
         - ``seq_pos``, ``cache_bytes``: tokens in the cache after the step, and their bytes;
         - ``operations_with_cache``: multiply-adds counted in the step;
         - ``operations_without_cache``: what a step over the whole text takes;
-        - ``ms``: measured time of the step with the cache, in milliseconds.
+        - ``ms``: measured time of the step with the cache, in milliseconds;
+        - ``ms_without_cache``: that without it, if `time_without_cache`.
 
     Raises
     ------
@@ -50,9 +62,12 @@ def trace_generation(
     """
     tokens = tokenizer.encode(prompt) if isinstance(prompt, str) else np.asarray(prompt)
     cache = new_kv_cache(model, 1, max(len(tokens) + max_new_tokens - 1, 1))
-    steps = stream(model, tokens, max_new_tokens, cache=cache, stop_tokens=tokenizer.stop_tokens)
+    options = {"stop_tokens": tokenizer.stop_tokens}
+    steps = stream(model, tokens, max_new_tokens, cache=cache, **options)
     records = []
-    for step, (new, operations, ms) in enumerate(measured(steps)):
+    for step, (new, operations, ms) in enumerate(
+        tqdm(measured(steps), "with a cache", max_new_tokens, disable=not progress, leave=False)
+    ):
         without = forward_operations(model.config, cache.seq_pos)
         records.append(
             {
@@ -65,6 +80,11 @@ def trace_generation(
                 "ms": ms,
             }
         )
+    if time_without_cache:
+        steps = stream(model, tokens, len(records), use_cache=False, **options)
+        bar = tqdm(measured(steps), "without", len(records), disable=not progress, leave=False)
+        for record, (_, _, ms) in zip(records, bar, strict=True):
+            record["ms_without_cache"] = ms
     texts = tokenizer.decode_stream(record["token"] for record in records)
     return [record | {"text": text} for record, text in zip(records, texts, strict=True)]
 

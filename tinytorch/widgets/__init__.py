@@ -1,0 +1,15 @@
+"""The interactive figures of the chapter: alive with a kernel, and on a website without one."""
+
+import os
+
+from tinytorch.widgets.base import STATIC, show_on_a_website
+from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
+from tinytorch.widgets.generation_player import GenerationPlayer
+from tinytorch.widgets.operation_explorer import OperationExplorer
+
+WIDGETS = (GenerationPlayer, OperationExplorer, CacheMemoryExplorer)
+
+if os.environ.get(STATIC):
+    show_on_a_website()
+
+__all__ = ["CacheMemoryExplorer", "GenerationPlayer", "OperationExplorer"]

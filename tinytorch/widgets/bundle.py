@@ -1,0 +1,52 @@
+"""One JavaScript text from the modules of this folder: Jupyter imports a widget as one file."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+SHARED = ("common", "costs", "chart")
+IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
+
+
+@cache
+def source(name: str) -> str:
+    """Read a file of this folder."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _without_modules(*names: str) -> str:
+    texts = (EXPORT.sub("", IMPORT.sub("", source(f"{name}.mjs"))) for name in names)
+    return "\n".join(texts)
+
+
+def widget_module(name: str) -> str:
+    """Return a widget as one ES module without imports, for Jupyter."""
+    return _without_modules(*SHARED, name) + "\nexport default { render };\n"
+
+
+def site_script(names: dict[str, str]) -> str:
+    """Return all widgets and their host as one classic script.
+
+    Browsers refuse modules on pages that are opened from a file.
+
+    Parameters
+    ----------
+    names : dict of str to str
+        For each class, the module of its view.
+    """
+    views = "\n".join(
+        f"const {widget} = (() => {{\n{_without_modules(module)}\nreturn {{ render }};\n}})();"
+        for widget, module in names.items()
+    )
+    body = "\n".join(
+        [
+            _without_modules(*SHARED),
+            views,
+            _without_modules("site"),
+            f"start({{ {', '.join(names)} }});",
+        ]
+    )
+    return f'(() => {{\n"use strict";\n{body}\n}})();\n'

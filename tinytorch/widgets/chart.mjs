@@ -1,0 +1,207 @@
+import { exact, h, setAttributes } from "./common.mjs";
+
+const HEIGHT = 250;
+const MARGIN = { left: 58, right: 14, top: 10, bottom: 46 };
+const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
+const SCALES = [
+  [1e12, "trillion "],
+  [1e9, "billion "],
+  [1e6, "million "],
+  [1, ""],
+];
+
+/** Round steps of which at most `most` reach `top`. */
+function linearTicks(top, most) {
+  const rough = top / most;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => i * step);
+}
+
+function logTicks(bottom, top, most) {
+  const first = Math.ceil(Math.log10(bottom) - 1e-9);
+  const last = Math.floor(Math.log10(top) + 1e-9);
+  const every = Math.max(1, Math.ceil((last - first + 1) / most));
+  const ticks = [];
+  for (let power = first; power <= last; power += every) ticks.push(10 ** power);
+  return ticks;
+}
+
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const powerOfTen = (value) => {
+  const power = Math.round(Math.log10(value));
+  const digits = [...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[digit]).join("");
+  return power === 0 ? "1" : `10${power < 0 ? "⁻" : ""}${digits}`;
+};
+
+/** A scale from values to pixels, and its ticks. */
+function scale(values, from, to, { log, most, zero }) {
+  const top = Math.max(...values);
+  if (log) {
+    const bottom = Math.min(...values.filter((value) => value > 0));
+    const low = Math.log10(bottom);
+    const span = Math.log10(top) - low || 1;
+    const place = (value) => from + ((Math.log10(Math.max(value, bottom)) - low) / span) * (to - from);
+    return { place, ticks: logTicks(bottom, top, most) };
+  }
+  const bottom = zero ? 0 : Math.min(...values);
+  const span = top - bottom || 1;
+  const place = (value) => from + ((value - bottom) / span) * (to - from);
+  return { place, ticks: linearTicks(top, most).filter((tick) => tick >= bottom) };
+}
+
+/**
+ * A chart of lines over a common x. A cursor reads values; `onCursor` is told where a press or a key
+ * puts it, and a mouse that only hovers leaves it there.
+ *
+ * draw() takes {x, series: [{name, y}], xLabel, yLabel, yUnit, log, xLog, format}: y holds Numbers or
+ * BigInts, and `format` turns one into text. With `limits`, [{name, y}], level lines are drawn too.
+ */
+export function lineChart({ label, onCursor, signal }) {
+  const grid = h("svg:g", { class: "tt-grid" });
+  const paths = h("svg:g", { class: "tt-lines" });
+  const rule = h("svg:line", { class: "tt-rule" });
+  const dots = h("svg:g");
+  const svg = h(
+    "svg:svg",
+    { role: "slider", tabindex: 0, "aria-label": label, "aria-valuemin": 0, height: HEIGHT },
+    grid,
+    paths,
+    rule,
+    dots,
+  );
+  const yTitle = h("div", { class: "tt-axis" });
+  const legend = h("ul", { class: "tt-legend" });
+  const element = h("div", { class: "tt-plot" }, legend, yTitle, svg);
+  let data = null;
+  let pixels = null;
+  let index = 0;
+  let shown = Infinity;
+
+  function draw(next) {
+    data = next;
+    const keys = data.series.map((series, i) => {
+      const line = { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": DASHES[i] };
+      const key = h("svg:svg", { class: `tt-key tt-c${i + 1}`, width: 28, height: 12, "aria-hidden": true });
+      key.append(h("svg:line", line));
+      return h("li", {}, key, h("span", {}, series.name), h("output", {}));
+    });
+    legend.replaceChildren(h("li"), ...keys);
+    paint();
+  }
+
+  function paint() {
+    const { width } = svg.getBoundingClientRect();
+    if (!data || !width) return;
+    setAttributes(svg, { viewBox: `0 0 ${width} ${HEIGHT}` });
+    const ys = data.series.map((series) => series.y.map(Number));
+    const levels = data.limits ?? [];
+    const all = [...ys.flat(), ...levels.map((level) => level.y)].filter(Number.isFinite);
+    const [divisor, word] = data.log ? [1, ""] : SCALES.find(([size]) => Math.max(...all) >= size) ?? [1, ""];
+    yTitle.textContent = data.yLabel.replace("{unit}", word + data.yUnit);
+    const y = scale(all, HEIGHT - MARGIN.bottom, MARGIN.top, { log: data.log, most: 5, zero: true });
+    const most = Math.max(3, Math.floor(width / 90));
+    const x = scale(data.x, MARGIN.left, width - MARGIN.right, { log: data.xLog, most, zero: false });
+    const base = HEIGHT - MARGIN.bottom;
+    const right = width - MARGIN.right;
+    const text = (props, content) => h("svg:text", props, content);
+    const numbers = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
+    const yText = (tick) => (data.log ? powerOfTen(tick) : numbers.format(tick / divisor));
+    grid.replaceChildren(
+      ...y.ticks.flatMap((tick) => {
+        const at = y.place(tick);
+        return [
+          h("svg:line", { x1: MARGIN.left, x2: right, y1: at, y2: at }),
+          text({ x: MARGIN.left - 7, y: at + 4, "text-anchor": "end" }, yText(tick)),
+        ];
+      }),
+      ...x.ticks.map((tick) => {
+        const anchor = x.place(tick) > right - 25 ? "end" : "middle";
+        return text({ x: x.place(tick), y: base + 18, "text-anchor": anchor }, exact(tick));
+      }),
+      text({ x: (MARGIN.left + right) / 2, y: HEIGHT - 5, "text-anchor": "middle" }, data.xLabel),
+    );
+    const xs = data.x.map((value) => x.place(value));
+    pixels = { xs, points: ys.map((row) => row.map((value, i) => [xs[i], y.place(value)])) };
+    const lines = data.series.map((_, i) =>
+      h("svg:polyline", { class: `tt-c${i + 1}`, "stroke-dasharray": DASHES[i] }),
+    );
+    const limits = levels.flatMap(({ name, y: value }, i) => {
+      const at = y.place(value);
+      const side = i % 2 ? { x: right, y: at + 15, "text-anchor": "end" } : { x: MARGIN.left + 6, y: at - 5 };
+      return [
+        h("svg:line", { class: "tt-limit", x1: MARGIN.left, x2: right, y1: at, y2: at }),
+        text({ class: "tt-halo", ...side }, name),
+      ];
+    });
+    paths.replaceChildren(...lines, ...limits);
+    const ends = { y1: MARGIN.top, y2: base };
+    setAttributes(rule, ends);
+    dots.replaceChildren(...lines.map((_, i) => h("svg:circle", { class: `tt-c${i + 1}`, r: 4.5 })));
+    setAttributes(svg, { "aria-valuemax": data.x.length - 1 });
+    reveal(shown);
+    moveTo(Math.min(index, data.x.length - 1));
+  }
+
+  /** Draw the lines up to a point only. */
+  function reveal(lastIndex) {
+    shown = lastIndex;
+    if (!pixels) return;
+    pixels.points.forEach((points, i) => {
+      paths.children[i].setAttribute("points", points.slice(0, lastIndex + 1).join(" "));
+    });
+  }
+
+  /** Put the cursor on a point. */
+  function moveTo(next) {
+    index = next;
+    read(index);
+  }
+
+  /** Write a point's values into the legend. */
+  function read(point) {
+    if (!pixels) return;
+    setAttributes(rule, { x1: pixels.xs[point], x2: pixels.xs[point] });
+    const values = data.series.map(({ name, y }, i) => {
+      const [cx, cy] = pixels.points[i][point];
+      setAttributes(dots.children[i], { cx, cy });
+      const value = data.format(y[point]);
+      legend.children[i + 1].lastChild.textContent = value;
+      return `${name}: ${value}`;
+    });
+    const at = `${data.xLabel}: ${exact(data.x[point])}`;
+    legend.firstChild.textContent = `at ${exact(data.x[point])}:`;
+    setAttributes(svg, { "aria-valuenow": point, "aria-valuetext": `${at}. ${values.join(". ")}` });
+  }
+
+  function choose(next) {
+    moveTo(Math.min(Math.max(next, 0), data.x.length - 1));
+    onCursor?.(index);
+  }
+
+  function nearest(event) {
+    const at = event.clientX - svg.getBoundingClientRect().left;
+    const distances = pixels.xs.map((place) => Math.abs(place - at));
+    return distances.indexOf(Math.min(...distances));
+  }
+
+  svg.addEventListener("pointermove", (event) => {
+    if (event.buttons) choose(nearest(event));
+    else if (event.pointerType === "mouse") read(nearest(event));
+  });
+  svg.addEventListener("pointerdown", (event) => choose(nearest(event)));
+  svg.addEventListener("pointerleave", () => read(index));
+  svg.addEventListener("keydown", (event) => {
+    const moves = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10 };
+    const ends = { Home: 0, End: data.x.length - 1 };
+    if (!(event.key in moves) && !(event.key in ends)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    choose(ends[event.key] ?? index + moves[event.key]);
+  });
+  const observer = new ResizeObserver(paint);
+  observer.observe(svg);
+  const stop = () => observer.disconnect();
+  signal?.addEventListener("abort", stop);
+  return { element, draw, reveal, moveTo, stop, svg };
+}

@@ -1,0 +1,224 @@
+// What the widgets share: elements, controls, numbers as text, and their model's values.
+
+/** Create an element. Keys of `props` that begin with "on" are listeners, others attributes. */
+export function h(tag, props = {}, ...children) {
+  const element = tag.startsWith("svg:")
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
+    : document.createElement(tag);
+  setAttributes(element, props);
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+export function setAttributes(element, props) {
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === null || value === false) element.removeAttribute(name);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+}
+
+/** Write values to the model, and on to a kernel where there is one. */
+export function commit(model, changes) {
+  for (const [key, value] of Object.entries(changes)) model.set(key, value);
+  try {
+    model.save_changes();
+  } catch {
+    // This host has nobody to save to.
+  }
+}
+
+/** Call `callback` when one of the keys changes; return what ends that. */
+export function listen(model, keys, callback) {
+  for (const key of keys) model.on(`change:${key}`, callback);
+  return () => {
+    try {
+      for (const key of keys) model.off(`change:${key}`, callback);
+    } catch {
+      // This host cannot unsubscribe; it drops the model with the view.
+    }
+  };
+}
+
+/** An integer of the model, whatever a link or a kernel put there. */
+export function integer(model, key, { least, most, fallback }) {
+  const value = Math.round(Number(model.get(key) ?? fallback));
+  return Number.isFinite(value) ? Math.min(Math.max(value, least), most) : fallback;
+}
+
+/** One of the choices, or the first. */
+export function choice(model, key, choices) {
+  const value = model.get(key);
+  return choices.includes(value) ? value : choices[0];
+}
+
+const GROUPED = new Intl.NumberFormat("en-US");
+const SHORT = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
+const WORDS = ["", " thousand", " million", " billion", " trillion", " quadrillion"];
+
+/** A count, with all its digits. */
+export const exact = (count) => GROUPED.format(count);
+
+/** A count in three digits and a word: 1.23 billion. */
+export function rounded(count) {
+  const value = Number(count);
+  if (value < 10_000) return SHORT.format(value);
+  const group = Math.min(Math.floor(Math.log10(value) / 3), WORDS.length - 1);
+  return SHORT.format(value / 1000 ** group) + WORDS[group];
+}
+
+/** Memory, in units of 1,024. */
+export function memory(numBytes) {
+  const value = Number(numBytes);
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  const index = value < 1024 ? 0 : Math.floor(Math.log2(value) / 10);
+  const unit = Math.min(index, units.length - 1);
+  return `${decimals(value / 1024 ** unit)} ${units[unit]}`;
+}
+
+/** Three digits, but no zero that says nothing. */
+export const decimals = (value) => SHORT.format(value);
+
+/** A ratio: 36.6 times. */
+export function times(ratio) {
+  const digits = ratio < 1000 ? 1 : 0;
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return `${ratio.toLocaleString("en-US", options)}×`;
+}
+
+/** A ratio of two counts of any size. */
+export const ratioOf = (a, b) => Number((BigInt(a) * 1_000_000n) / BigInt(b)) / 1e6;
+
+export function button(text, onclick, props = {}) {
+  return h("button", { type: "button", onclick, ...props }, text);
+}
+
+/** A labelled list of choices. `groups` maps a heading ("" for none) to {value: text}. */
+export function selectField(label, groups, onchange) {
+  const select = h("select", { onchange: () => onchange(select.value) });
+  for (const [heading, options] of Object.entries(groups)) {
+    const items = Object.entries(options).map(([value, text]) => h("option", { value }, text));
+    if (heading) select.append(h("optgroup", { label: heading }, ...items));
+    else select.append(...items);
+  }
+  const field = h("label", { class: "tt-field" }, h("span", {}, label), select);
+  return { field, select };
+}
+
+export function checkField(label, onchange) {
+  const input = h("input", { type: "checkbox", onchange: () => onchange(input.checked) });
+  const field = h("label", { class: "tt-check" }, input, h("span", {}, label));
+  return { field, input };
+}
+
+/** Radio buttons in a fieldset; `options` maps values to texts. */
+export function radioField(label, options, onchange) {
+  const name = `tt-${Math.random().toString(36).slice(2)}`;
+  const inputs = {};
+  const labels = Object.entries(options).map(([value, text]) => {
+    const input = h("input", { type: "radio", name, value, onchange: () => onchange(value) });
+    inputs[value] = input;
+    return h("label", { class: "tt-check" }, input, h("span", {}, text));
+  });
+  const field = h("fieldset", {}, h("legend", {}, label), ...labels);
+  return { field, check: (value) => (inputs[value].checked = true) };
+}
+
+const STEPS = 1000;
+
+/** An integer that can be typed, and moved by a slider whose steps are even on a log scale. */
+export function numberField(label, { least, most, onchange, slider = true }) {
+  const toPlace = (value) => (Math.log(value / least) / Math.log(most / least)) * STEPS;
+  const toValue = (place) => Math.round(least * (most / least) ** (place / STEPS));
+  const input = h("input", { type: "number", min: least, max: most, step: 1, inputmode: "numeric" });
+  input.addEventListener("change", () => {
+    const typed = Math.round(Number(input.value));
+    const value = Math.min(Math.max(typed || least, least), most);
+    input.value = value;
+    onchange(value);
+  });
+  const range = h("input", { type: "range", min: 0, max: STEPS, "aria-label": label });
+  range.addEventListener("input", () => onchange(toValue(Number(range.value))));
+  range.addEventListener("keydown", (event) => {
+    const move = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    onchange(Math.min(Math.max(Number(input.value) + move, least), most));
+  });
+  const field = h(
+    "div",
+    { class: "tt-field" },
+    h("label", {}, h("span", {}, label), input),
+    slider ? range : null,
+  );
+  const show = (value) => {
+    input.value = value;
+    range.value = Math.round(toPlace(value));
+    range.setAttribute("aria-valuetext", exact(value));
+  };
+  return { field, show, input, range };
+}
+
+/** Rows as a table that is filled when it is opened. */
+export function tableOnRequest(summary, rows) {
+  const holder = h("div", { class: "tt-scroll", tabindex: 0, role: "region", "aria-label": summary });
+  const details = h("details", {}, h("summary", {}, summary), holder);
+  const refresh = () => {
+    if (details.open) holder.replaceChildren(table(rows()));
+  };
+  details.addEventListener("toggle", refresh);
+  return { details, refresh };
+}
+
+/** A table; the first row holds the column headings, the first column those of the rows. */
+export function table([headings, ...rows]) {
+  const head = h("tr", {}, ...headings.map((text) => h("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...rest]) =>
+    h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((text) => h("td", {}, text))),
+  );
+  return h("table", {}, h("thead", {}, head), h("tbody", {}, ...body));
+}
+
+/** A line that screen readers read out, a moment after the last change. */
+export function announcer() {
+  const element = h("p", { class: "tt-unseen", role: "status" });
+  let timer;
+  const say = (text) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => (element.textContent = text), 600);
+  };
+  return { element, say, stop: () => clearTimeout(timer) };
+}
+
+/** Buttons that bring back the first view and, where the host makes links, copy one. */
+export function viewButtons(model, say) {
+  const reset = button("Reset", () => {
+    commit(model, model.get("first_view"));
+    say("First view");
+  });
+  if (!model.viewLink) return h("div", { class: "tt-row" }, reset);
+  const address = h("input", { class: "tt-link", readonly: true, "aria-label": "Link to this view" });
+  address.hidden = true;
+  const copy = button("Copy link to this view", async () => {
+    address.value = model.viewLink();
+    try {
+      await navigator.clipboard.writeText(address.value);
+      say("Link copied");
+      copy.textContent = "Link copied";
+    } catch {
+      address.hidden = false;
+      address.select();
+      say("Copy the link from the text field");
+    }
+  });
+  const forget = () => (copy.textContent = "Copy link to this view");
+  copy.addEventListener("blur", forget);
+  return h("div", { class: "tt-row" }, reset, copy, address);
+}
+
+/** The element of a widget, in place of whatever the host's element holds. */
+export function mount(el, label) {
+  const root = h("div", { class: "tt-w", role: "group", "aria-label": label });
+  el.replaceChildren(root);
+  return root;
+}

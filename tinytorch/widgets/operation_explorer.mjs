@@ -1,0 +1,214 @@
+import { lineChart } from "./chart.mjs";
+import {
+  announcer,
+  button,
+  checkField,
+  choice,
+  commit,
+  exact,
+  h,
+  integer,
+  listen,
+  mount,
+  numberField,
+  radioField,
+  ratioOf,
+  rounded,
+  selectField,
+  table,
+  tableOnRequest,
+  times,
+  viewButtons,
+} from "./common.mjs";
+import { generationWork } from "./costs.mjs";
+
+const OWN = "your own";
+const DIMENSIONS = {
+  num_layers: "Layers",
+  embed_dim: "Embedding width",
+  num_heads: "Query heads",
+  num_kv_heads: "Key/value heads",
+  head_dim: "Head width",
+  mlp_dim: "MLP width",
+  vocab_size: "Vocabulary",
+};
+const COUNTED = {
+  kv_projections: {
+    name: "keys and values computed",
+    unit: "tokens turned into keys and values",
+    laws: { step: ["n", "1"], total: ["n²/2", "n"] },
+  },
+  score_pairs: {
+    name: "query-key pairs of one head",
+    unit: "query-key pairs",
+    laws: { step: ["n²", "n"], total: ["n³/3", "n²/2"] },
+  },
+  whole_model: {
+    name: "the whole model",
+    unit: "multiply-adds",
+    laws: { step: ["a·n + b·n²", "a + b·n"], total: ["a·n²/2 + b·n³/3", "a·n + b·n²/2"] },
+  },
+};
+const QUOTED = [
+  { counted: "kv_projections", prompt_length: 1, text: "K and V, from nothing" },
+  { counted: "score_pairs", prompt_length: 1, text: "pairs, from nothing" },
+  { counted: "whole_model", prompt_length: 4, text: "GPT-2, 4 + 100" },
+];
+const MOST_POINTS = 160;
+const KEYS = ["model", "prompt_length", "new_tokens", "counted", "cumulative", "log_scale"];
+
+const totalOf = (values) => values.reduce((total, value) => total + value, 0n);
+
+/** Evenly spread indices, the first and the last among them. */
+function spread(length, most) {
+  const count = Math.min(length, most);
+  return Array.from({ length: count }, (_, i) =>
+    count === 1 ? 0 : Math.round((i * (length - 1)) / (count - 1)),
+  );
+}
+
+function running(values) {
+  let total = 0n;
+  return values.map((value) => (total += value));
+}
+
+export function render({ model, el, signal }) {
+  const root = mount(el, "Operation explorer");
+  const { element: status, say, stop: stopStatus } = announcer();
+  const limits = model.get("limits");
+  const models = model.get("models");
+  const allKeys = [...KEYS, ...Object.keys(DIMENSIONS)];
+  const first = model.get("first_view");
+  const names = models.map((spec) => spec.name);
+  const within = (key) => {
+    const [least, most] = limits[key];
+    return { least, most, fallback: first[key] };
+  };
+
+  const modelField = selectField(
+    "Model",
+    { "": Object.fromEntries([...names, OWN].map((name) => [name, name])) },
+    (value) => commit(model, { model: value }),
+  );
+  const field = (key, label) =>
+    numberField(label, { ...within(key), onchange: (value) => commit(model, { [key]: value }) });
+  const prompt = field("prompt_length", "Prompt, tokens");
+  const fresh = field("new_tokens", "New tokens");
+  const dimensions = Object.entries(DIMENSIONS).map(([key, label]) => {
+    const onchange = (value) => commit(model, { [key]: value });
+    return [key, numberField(label, { ...within(key), onchange, slider: false })];
+  });
+  const own = h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part));
+  const counted = radioField(
+    "Count",
+    Object.fromEntries(Object.entries(COUNTED).map(([key, { name }]) => [key, name])),
+    (value) => commit(model, { counted: value }),
+  );
+  const cumulative = checkField("add up the passes", (checked) => commit(model, { cumulative: checked }));
+  const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
+  const quoted = QUOTED.map(({ text, ...values }) =>
+    button(text, () => commit(model, { model: "GPT-2 small", new_tokens: 100, ...values })),
+  );
+  const chart = lineChart({ label: "Work of the next token", signal });
+  const summary = h("div", { class: "tt-scroll" });
+  let work = null;
+  const data = tableOnRequest("Data as a table", tableRows);
+  root.append(
+    h("div", { class: "tt-fields" }, modelField.field, prompt.field, fresh.field),
+    own,
+    counted.field,
+    h("div", { class: "tt-row" }, h("span", {}, "As quoted:"), ...quoted),
+    summary,
+    chart.element,
+    h("div", { class: "tt-row" }, cumulative.field, logScale.field),
+    viewButtons(model, say),
+    data.details,
+    status,
+  );
+
+  function read() {
+    const values = Object.fromEntries(Object.keys(limits).map((key) => [key, integer(model, key, within(key))]));
+    const name = choice(model, "model", [...names, OWN]);
+    const dims = Object.fromEntries(Object.keys(DIMENSIONS).map((key) => [key, values[key]]));
+    const spec = models.find((each) => each.name === name) ?? { ...dims, name: OWN, mlp_matrices: 2 };
+    return { ...values, spec, counted: choice(model, "counted", Object.keys(COUNTED)) };
+  }
+
+  function update() {
+    const view = read();
+    work = { ...view, ...generationWork(view.counted, view.spec, view.prompt_length, view.new_tokens) };
+    modelField.select.value = view.spec.name;
+    prompt.show(view.prompt_length);
+    fresh.show(view.new_tokens);
+    for (const [key, dimension] of dimensions) dimension.show(view[key]);
+    own.hidden = view.spec.name !== OWN;
+    counted.check(view.counted);
+    showRatios(view);
+    drawChart();
+    data.refresh();
+  }
+
+  /** All three ways to count, for the same generation. */
+  function showRatios(view) {
+    const rows = Object.entries(COUNTED).map(([key, { name }]) => {
+      const same = key === view.counted;
+      const { without, withCache } = same ? work : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
+      const [a, b] = [totalOf(without), totalOf(withCache)];
+      if (same) say(`${name}: ${times(ratioOf(a, b))} fewer with a cache`);
+      return [name, rounded(a), rounded(b), times(ratioOf(a, b))];
+    });
+    summary.replaceChildren(table([["in all", "without a cache", "with a cache", "ratio"], ...rows]));
+    summary.querySelectorAll("tbody tr").forEach((row, i) => {
+      row.classList.toggle("tt-chosen", Object.keys(COUNTED)[i] === view.counted);
+    });
+  }
+
+  function drawChart() {
+    const add = Boolean(model.get("cumulative"));
+    const log = Boolean(model.get("log_scale"));
+    cumulative.input.checked = add;
+    logScale.input.checked = log;
+    const { name, unit, laws } = COUNTED[work.counted];
+    const [lawWithout, lawWith] = laws[add ? "total" : "step"];
+    const points = spread(work.new_tokens, MOST_POINTS);
+    const take = (values) => {
+      const row = add ? running(values) : values;
+      return points.map((i) => row[i]);
+    };
+    chart.draw({
+      x: points.map((i) => work.prompt_length + i),
+      series: [
+        { name: "without a cache", y: take(work.without) },
+        { name: "with a cache", y: take(work.withCache) },
+      ],
+      xLabel: "tokens in the text, n",
+      yLabel: `{unit}, ${add ? "all passes so far" : "one pass"}: ∝ ${lawWithout} without, ∝ ${lawWith} with`,
+      yUnit: unit,
+      log,
+      format: exact,
+    });
+    chart.svg.setAttribute("aria-label", `${name}, ${add ? "added up" : "for the next token"}`);
+    chart.moveTo(points.length - 1);
+  }
+
+  function tableRows() {
+    const [sumWithout, sumWith] = [running(work.without), running(work.withCache)];
+    const rows = spread(work.new_tokens, 25).map((i) => [
+      exact(work.prompt_length + i),
+      exact(work.without[i]),
+      exact(work.withCache[i]),
+      exact(sumWithout[i]),
+      exact(sumWith[i]),
+    ]);
+    return [["Tokens", "Without", "With", "Sum without", "Sum with"], ...rows];
+  }
+
+  const releases = [
+    listen(model, allKeys.filter((key) => !["cumulative", "log_scale"].includes(key)), update),
+    listen(model, ["cumulative", "log_scale"], drawChart),
+  ];
+  update();
+  return () => {
+    for (const end of [...releases, chart.stop, stopStatus]) end();
+  };
+}

@@ -1,0 +1,154 @@
+"""Counts what a generation takes, in three ways, with and without a cache."""
+
+from __future__ import annotations
+
+import traitlets
+from traitlets import TraitError
+
+from tinytorch.analysis import (
+    MODEL_ZOO,
+    ModelSpec,
+    forward_operations,
+    generation_score_pairs,
+    get_model,
+    kv_projections,
+    plots,
+)
+from tinytorch.analysis.chart import Chart
+from tinytorch.analysis.costs import has_operation_count
+from tinytorch.core import ModelConfig
+from tinytorch.widgets.base import ChapterWidget, IntRange
+from tinytorch.widgets.records import model_record
+
+OWN = "your own"
+COUNTED = {
+    "kv_projections": "tokens turned into keys and values",
+    "score_pairs": "query-key pairs of one head",
+    "whole_model": "multiply-adds",
+}
+COUNTABLE = [spec for spec in MODEL_ZOO.values() if has_operation_count(spec)]
+
+
+class OperationExplorer(ChapterWidget):
+    """Draws the work for each next token, or added up, as a prompt and a model have it.
+
+    Parameters
+    ----------
+    model : str
+        A name of `tinytorch.analysis.MODEL_ZOO` whose operations are counted (no windows, experts
+        or latent vectors), or "your own" for the dimensions below.
+    prompt_length, new_tokens : int
+        Tokens, from 1 to 8,192.
+    counted : {"kv_projections", "score_pairs", "whole_model"}
+        As in `tinytorch.analysis.analyze_kvcache_speedup`.
+    cumulative, log_scale : bool
+        Whether the passes are added up, and whether the axis is logarithmic.
+    num_layers, embed_dim, num_heads, num_kv_heads, head_dim, mlp_dim, vocab_size : int
+        Dimensions of a model of your own, with two matrices in its MLP.
+
+    Raises
+    ------
+    traitlets.TraitError
+        If a value is out of range, or there is no count for the model.
+    """
+
+    module = "operation_explorer"
+    data_traits = ("models",)
+    view_traits = (
+        "model",
+        "prompt_length",
+        "new_tokens",
+        "counted",
+        "cumulative",
+        "log_scale",
+        "num_layers",
+        "embed_dim",
+        "num_heads",
+        "num_kv_heads",
+        "head_dim",
+        "mlp_dim",
+        "vocab_size",
+    )
+
+    models = traitlets.List([model_record(spec) for spec in COUNTABLE], read_only=True).tag(
+        sync=True
+    )
+    model = traitlets.Unicode("GPT-2 small").tag(sync=True)
+    prompt_length = IntRange(1, 8192, default=4).tag(sync=True)
+    new_tokens = IntRange(1, 8192, default=100).tag(sync=True)
+    counted = traitlets.Enum(list(COUNTED), "whole_model").tag(sync=True)
+    cumulative = traitlets.Bool(False).tag(sync=True)
+    log_scale = traitlets.Bool(False).tag(sync=True)
+    num_layers = IntRange(1, 1000, default=6).tag(sync=True)
+    embed_dim = IntRange(1, 100_000, default=384).tag(sync=True)
+    num_heads = IntRange(1, 1000, default=6).tag(sync=True)
+    num_kv_heads = IntRange(1, 1000, default=6).tag(sync=True)
+    head_dim = IntRange(1, 10_000, default=64).tag(sync=True)
+    mlp_dim = IntRange(1, 1_000_000, default=1536).tag(sync=True)
+    vocab_size = IntRange(1, 10_000_000, default=4000).tag(sync=True)
+
+    @traitlets.validate("model")
+    def _check_model(self, proposal):
+        name = proposal["value"]
+        if name == OWN:
+            return name
+        try:
+            spec = get_model(name)
+        except ValueError as error:
+            raise TraitError(f"model: {error}") from None
+        if spec not in COUNTABLE:
+            raise TraitError(
+                f"model: no operation count for {spec.name}; there is one for "
+                + ", ".join(each.name for each in COUNTABLE)
+            )
+        return spec.name
+
+    def spec(self) -> ModelSpec | ModelConfig:
+        """Return the chosen model, or one of the chosen dimensions."""
+        if self.model != OWN:
+            return get_model(self.model)
+        names = OperationExplorer.view_traits[6:]
+        return ModelConfig(**{name: getattr(self, name) for name in names})
+
+    def work(self, *, use_cache: bool) -> list[int]:
+        """Count what each pass of the generation takes.
+
+        Parameters
+        ----------
+        use_cache : bool
+
+        Returns
+        -------
+        list of int
+            Units of `counted`, for each new token.
+        """
+        first = self.prompt_length
+        lengths = range(first, first + self.new_tokens)
+        if self.counted == "whole_model":
+            spec = self.spec()
+            queries = [1 if use_cache and length > first else length for length in lengths]
+            passes = zip(queries, lengths, strict=True)
+            return [sum(forward_operations(spec, new, length).values()) for new, length in passes]
+        count = kv_projections if self.counted == "kv_projections" else generation_score_pairs
+        sums = [
+            count(n, use_cache=use_cache, prompt_length=first)
+            for n in range(1, self.new_tokens + 1)
+        ]
+        return [after - before for before, after in zip([0, *sums], sums, strict=False)]
+
+    def fallback(self) -> Chart:
+        """Draw the work of each pass; see `ChapterWidget.fallback`."""
+        lengths = range(self.prompt_length, self.prompt_length + self.new_tokens)
+        lines = {
+            "without a cache": self.work(use_cache=False),
+            "with a cache": self.work(use_cache=True),
+        }
+        scale, word = plots.unit(max(lines["without a cache"]))
+        return plots.curves(
+            {name: (lengths, [y / scale for y in ys]) for name, ys in lines.items()},
+            x_label="tokens in the text",
+            y_label=word + COUNTED[self.counted],
+            y_log=self.log_scale,
+            alt=f"{self.model}: the work for the next token grows with the text without a cache, "
+            "and stays nearly level with one.",
+        )

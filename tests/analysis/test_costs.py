@@ -125,13 +125,28 @@ def test_score_pairs_equal_a_walk_over_the_blocks(num_queries, history, query_bl
     assert score_pairs(num_queries, history + num_queries, query_block) == pairs
 
 
+@given(new_tokens=st.integers(1, 80), prompt_length=st.integers(1, 50))
+def test_sums_over_a_generation_equal_a_walk_over_its_passes(new_tokens, prompt_length):
+    lengths = range(prompt_length, prompt_length + new_tokens)
+    queries = [prompt_length, *[1] * (new_tokens - 1)]
+    sums = {
+        kv_projections: (sum(lengths), sum(queries)),
+        generation_score_pairs: (
+            sum(length * length for length in lengths),
+            sum(new * length for new, length in zip(queries, lengths, strict=True)),
+        ),
+    }
+    for count, (without, with_cache) in sums.items():
+        assert count(new_tokens, use_cache=False, prompt_length=prompt_length) == without
+        assert count(new_tokens, use_cache=True, prompt_length=prompt_length) == with_cache
+
+
 @given(st.integers(1, 80))
-def test_sums_over_a_generation_equal_a_walk_over_its_steps(num_tokens):
-    steps = range(1, num_tokens + 1)
-    assert kv_projections(num_tokens, use_cache=False) == sum(steps)
-    assert kv_projections(num_tokens, use_cache=True) == num_tokens
-    assert generation_score_pairs(num_tokens, use_cache=False) == sum(i * i for i in steps)
-    assert generation_score_pairs(num_tokens, use_cache=True) == sum(steps)
+def test_a_generation_from_nothing_begins_with_one_token(new_tokens):
+    for count in (kv_projections, generation_score_pairs):
+        for use_cache in (False, True):
+            from_one = count(new_tokens, use_cache=use_cache, prompt_length=1)
+            assert count(new_tokens, use_cache=use_cache) == from_one
 
 
 def test_a_hundred_tokens_project_5050_times_without_a_cache_and_4950_of_them_in_vain():

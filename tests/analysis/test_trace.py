@@ -50,6 +50,19 @@ def test_only_the_prefill_costs_as_much_with_a_cache_as_without(records):
         assert record["operations_with_cache"] < record["operations_without_cache"] / 5
 
 
+def test_time_without_a_cache_is_noted_on_request(smollm2, records):
+    timed = trace_generation(*smollm2, "Hello", 3, time_without_cache=True)
+    assert all(record["ms_without_cache"] > 0 for record in timed)
+    assert "ms_without_cache" not in records[0]
+
+
+def test_progress_is_shown_on_request(smollm2, capsys):
+    trace_generation(*smollm2, "Hello", 1)
+    assert capsys.readouterr().err == ""
+    trace_generation(*smollm2, "Hello", 1, progress=True)
+    assert "with a cache" in capsys.readouterr().err
+
+
 def test_records_survive_json(records):
     assert json.loads(json.dumps(records)) == records
 

@@ -1,13 +1,10 @@
 """Every page, light and dark, in a real browser."""
 
-import re
-from contextlib import contextmanager
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.pages import opened, overflow, violations
 
 PAGES = sorted(str(page.relative_to(SITE)) for page in SITE.glob("book/*.html"))
 PAGES += ["genindex.html", "search.html"]
@@ -16,55 +13,6 @@ RESIZED_MS = 700
 
 HEAVIEST = 500_000
 """Bytes over the wire for a first visit."""
-
-
-@contextmanager
-def opened(browser: Browser, url: str, host: str, **options):
-    """Open a page with every other host blocked; yield it with what went wrong."""
-    context = browser.new_context(**options)
-    page, problems, sizes = context.new_page(), [], []
-
-    def note(request):
-        if not request.url.startswith((host, "data:", "blob:")):
-            problems.append(f"request to {request.url}")
-
-    def measure(request):
-        sizes.append(request.sizes()["responseBodySize"])
-
-    page.on("request", note)
-    page.on("requestfinished", measure)
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
-    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
-    page.on(
-        "console",
-        lambda message: (
-            problems.append(f"console: {message.text} {message.location['url']}")
-            if message.type in ("error", "warning")
-            else None
-        ),
-    )
-    context.route(re.compile(f"^(?!{re.escape(host)}|data:|blob:)"), lambda route: route.abort())
-    page.goto(url, wait_until="networkidle")
-    try:
-        yield page, problems, sizes
-    finally:
-        context.close()
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, of serious and critical level."""
-    found = Axe().run(page, options={"preload": False}).response["violations"]
-    return [
-        f"{item['id']}: {node['html'][:200]}"
-        for item in found
-        if item["impact"] in ("serious", "critical")
-        for node in item["nodes"]
-    ]
-
-
-def overflow(page: Page) -> int:
-    """How many pixels the page is wider than the window."""
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

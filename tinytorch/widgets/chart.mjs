@@ -84,7 +84,7 @@ export function lineChart({ label, onCursor, signal }) {
       const line = { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": DASHES[i] };
       const key = h("svg:svg", { class: `tt-key tt-c${i + 1}`, width: 28, height: 12, "aria-hidden": true });
       key.append(h("svg:line", line));
-      return h("li", {}, key, h("span", {}, series.name), h("output", {}));
+      return h("li", {}, key, h("span", {}, series.name), h("strong", {}));
     });
     legend.replaceChildren(h("li"), ...keys);
     paint();

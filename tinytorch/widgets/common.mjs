@@ -95,7 +95,7 @@ export function button(text, onclick, props = {}) {
 
 /** A labelled list of choices. `groups` maps a heading ("" for none) to {value: text}. */
 export function selectField(label, groups, onchange) {
-  const select = h("select", { onchange: () => onchange(select.value) });
+  const select = h("select", { "aria-label": label, onchange: () => onchange(select.value) });
   for (const [heading, options] of Object.entries(groups)) {
     const items = Object.entries(options).map(([value, text]) => h("option", { value }, text));
     if (heading) select.append(h("optgroup", { label: heading }, ...items));

@@ -1,0 +1,377 @@
+"""The widgets on the built site: no kernel, no other host, served and from a file."""
+
+import gzip
+import json
+import re
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import SITE
+from tests.browser.pages import opened, overflow, violations
+from tinytorch.analysis import (
+    get_model,
+    kv_cache_bytes,
+    longest_that_fits,
+    sequences_that_fit,
+)
+from tinytorch.widgets import OperationExplorer
+
+WIDGETS = {
+    "GenerationPlayer": "intro",
+    "OperationExplorer": "speed",
+    "CacheMemoryExplorer": "memory",
+}
+KILO = 1000
+
+
+@contextmanager
+def shown(browser, site_url, name, *, from_file=False, fragment="", **options):
+    """Open the widget's page; yield page and widget, and see that nothing went wrong."""
+    host = "file://" if from_file else site_url
+    root = f"file://{SITE}" if from_file else site_url
+    url = f"{root}/book/{WIDGETS[name]}.html{fragment}"
+    with opened(browser, url, host, **options) as (page, problems, _):
+        yield page, page.locator(f"[data-afm={name}] .tt-w")
+        assert problems == []
+
+
+def data_of(widget: Locator) -> dict:
+    """Return what the page carries for a widget."""
+    script = widget.locator("xpath=../../script")
+    return json.loads(script.text_content())
+
+
+def cells(widget: Locator, heading: str) -> list[str]:
+    """Return a row of the widget's table by the beginning of its heading."""
+    row = widget.locator("tr").filter(
+        has=widget.page.locator("th", has_text=re.compile(f"^{heading}"))
+    )
+    return row.first.locator("td").all_inner_texts()
+
+
+def legend(widget: Locator) -> list[str]:
+    """Return the values that the chart's cursor reads."""
+    return widget.locator(".tt-plot strong").all_inner_texts()
+
+
+@pytest.fixture(params=[False, True], ids=["served", "from a file"])
+def from_file(request) -> bool:
+    return request.param
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_a_widget_replaces_its_drawn_figure(browser, site_url, name, from_file):
+    with shown(browser, site_url, name, from_file=from_file) as (page, widget):
+        expect(widget).to_be_visible()
+        expect(page.locator(f"[data-afm={name}] .tt-fallback")).to_be_hidden()
+        page.emulate_media(media="print")
+        expect(widget).to_be_hidden()
+        expect(page.locator(f"[data-afm={name}] .tt-fallback svg")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_without_javascript_the_drawn_figure_is_shown(browser, site_url, name):
+    with shown(browser, site_url, name, java_script_enabled=False) as (page, widget):
+        expect(widget).to_have_count(0)
+        expect(page.locator(f"[data-afm={name}] svg[role=img]")).to_be_visible()
+
+
+def test_the_player_answers_to_the_keyboard(browser, site_url, from_file):
+    with shown(browser, site_url, "GenerationPlayer", from_file=from_file) as (page, widget):
+        run = data_of(widget)["trace"]
+        last = len(run["text"]) - 1
+        scrubber = widget.get_by_label("Step", exact=True)
+        scrubber.focus()
+        page.keyboard.press("Home")
+        expect(widget.locator(".tt-new")).to_have_text(run["text"][0])
+        assert cells(widget, "multiply-adds, this step")[2] == "1.0×"
+        assert f"In the cache: {run['seq_pos'][0]} tokens" in widget.inner_text()
+        page.keyboard.press("ArrowRight")
+        expect(scrubber).to_have_value("1")
+        page.keyboard.press("End")
+        expect(scrubber).to_have_value(str(last))
+        ratio = sum(run["operations_without_cache"]) / sum(run["operations_with_cache"])
+        assert cells(widget, "multiply-adds so far")[2] == f"{ratio:.1f}×"
+        page.keyboard.press("Space")
+        expect(widget.get_by_role("button", name="Pause")).to_be_visible()
+        expect(scrubber).to_have_value("3")
+        page.keyboard.press("Space")
+        expect(widget.get_by_role("button", name="Play")).to_be_visible()
+        stopped = scrubber.input_value()
+        widget.get_by_role("button", name="Play").focus()
+        page.keyboard.press("ArrowLeft")
+        expect(scrubber).to_have_value(str(int(stopped) - 1))
+
+
+def test_the_player_answers_to_pointer_and_touch(browser, site_url, from_file):
+    options = {"from_file": from_file, "has_touch": True}
+    with shown(browser, site_url, "GenerationPlayer", **options) as (_, widget):
+        run = data_of(widget)["trace"]
+        scrubber = widget.get_by_label("Step", exact=True)
+        chart = widget.get_by_role("slider", name="Multiply-adds, by step")
+        box = chart.bounding_box()
+        chart.click(position={"x": 62, "y": 100})
+        expect(scrubber).to_have_value("0")
+        chart.tap(position={"x": box["width"] - 16, "y": 100})
+        expect(scrubber).to_have_value(str(len(run["text"]) - 1))
+        widget.get_by_role("button", name="Step back").tap()
+        expect(scrubber).to_have_value(str(len(run["text"]) - 2))
+        widget.get_by_label("add up the steps").uncheck()
+        step = int(scrubber.input_value())
+        with_cache = run["operations_with_cache"][step]
+        assert legend(widget)[1] == f"{with_cache / 1e6:.3g} million"
+
+
+def test_a_mouse_that_hovers_reads_values_and_leaves_the_step(browser, site_url):
+    with shown(browser, site_url, "GenerationPlayer") as (page, widget):
+        before = legend(widget)
+        chart = widget.get_by_role("slider", name="Multiply-adds, by step")
+        chart.hover(position={"x": 200, "y": 100})
+        assert legend(widget) != before
+        page.mouse.move(0, 0)
+        assert legend(widget) == before
+
+
+def test_nothing_plays_off_screen(browser, site_url):
+    with shown(browser, site_url, "GenerationPlayer") as (page, widget):
+        widget.get_by_label("Step", exact=True).focus()
+        page.keyboard.press("Home")
+        page.keyboard.press("Space")
+        page.locator("footer").last.scroll_into_view_if_needed()
+        expect(widget.locator(".tt-play")).to_have_text("Play")
+        expect(widget.get_by_label("Step", exact=True)).not_to_have_value("59")
+
+
+def test_with_reduced_motion_nothing_moves(browser, site_url):
+    with shown(browser, site_url, "GenerationPlayer", reduced_motion="reduce") as (page, widget):
+        last = str(len(data_of(widget)["trace"]["text"]) - 1)
+        scrubber = widget.get_by_label("Step", exact=True)
+        scrubber.focus()
+        page.keyboard.press("Home")
+        widget.get_by_role("button", name="Show all").click()
+        assert scrubber.input_value() == last
+        moving = "element => element.getAnimations({ subtree: true }).length"
+        assert widget.evaluate(moving) == 0
+
+
+def test_the_three_quoted_speedups_are_found(browser, site_url, from_file):
+    with shown(browser, site_url, "OperationExplorer", from_file=from_file) as (_, widget):
+        assert cells(widget, "the whole model")[2] == "36.6×"
+        widget.get_by_role("button", name="K and V, from nothing").click()
+        assert cells(widget, "keys and values") == ["5,050", "100", "50.5×"]
+        assert "∝ n without, ∝ 1 with" in widget.inner_text()
+        widget.get_by_role("button", name="pairs, from nothing").click()
+        assert cells(widget, "query-key pairs")[2] == "67.0×"
+        assert "∝ n² without, ∝ n with" in widget.inner_text()
+        widget.get_by_label("add up the passes").check()
+        assert legend(widget) == ["338,350", "5,050"]
+        assert "∝ n³/3 without, ∝ n²/2 with" in widget.inner_text()
+        widget.get_by_role("button", name="GPT-2, 4 + 100").click()
+        assert cells(widget, "the whole model")[2] == "36.6×"
+
+
+def test_the_operation_explorer_equals_python_after_typing(browser, site_url, from_file):
+    with shown(browser, site_url, "OperationExplorer", from_file=from_file) as (page, widget):
+        widget.get_by_label("Model", exact=True).select_option("Llama-3-8B")
+        widget.get_by_role("spinbutton", name="Prompt, tokens").fill("200")
+        page.keyboard.press("Enter")
+        slider = widget.get_by_role("slider", name="New tokens")
+        slider.focus()
+        page.keyboard.press("ArrowLeft")
+        explorer = OperationExplorer(model="Llama-3-8B", prompt_length=200, new_tokens=99)
+        without, with_cache = (explorer.work(use_cache=on) for on in (False, True))
+        assert legend(widget) == [f"{without[-1]:,}", f"{with_cache[-1]:,}"]
+        assert cells(widget, "the whole model")[2] == f"{sum(without) / sum(with_cache):.1f}×"
+        widget.get_by_role("slider", name="whole model").focus()
+        page.keyboard.press("Home")
+        assert legend(widget) == [f"{without[0]:,}", f"{with_cache[0]:,}"]
+
+
+def test_dimensions_of_your_own_are_taken(browser, site_url):
+    with shown(browser, site_url, "OperationExplorer") as (page, widget):
+        widget.get_by_label("Model", exact=True).select_option("your own")
+        layers = widget.get_by_label("Layers")
+        expect(layers).to_be_visible()
+        layers.fill("0")
+        page.keyboard.press("Tab")
+        assert layers.input_value() == "1"
+        explorer = OperationExplorer(model="your own", num_layers=1)
+        assert legend(widget)[0] == f"{explorer.work(use_cache=False)[-1]:,}"
+        assert violations(page) == []
+
+
+def test_the_memory_explorer_equals_python(browser, site_url, from_file):
+    with shown(browser, site_url, "CacheMemoryExplorer", from_file=from_file) as (page, widget):
+        widget.get_by_label("Model", exact=True).select_option("DeepSeek-V2")
+        widget.get_by_label("Beside it").select_option("Gemma-3-27B")
+        widget.get_by_role("spinbutton", name="Context, tokens").fill("131072")
+        page.keyboard.press("Enter")
+        widget.get_by_role("spinbutton", name="Sequences").fill("3")
+        page.keyboard.press("Enter")
+        widget.get_by_label("Cache element").select_option("fp8, int8")
+        widget.get_by_label("Weights").select_option("int4")
+        widget.get_by_label("Device memory").select_option("another")
+        widget.get_by_label("Device, GB").fill("200")
+        page.keyboard.press("Enter")
+        specs = [get_model(name) for name in ("DeepSeek-V2", "Gemma-3-27B")]
+        options = {"bits_per_element": 8, "bits_per_weight": 4}
+        sizes = [
+            kv_cache_bytes(spec, 131_072, batch_size=3, bits_per_element=8) / 2**30
+            for spec in specs
+        ]
+        assert cells(widget, "all 3") == [f"{size:.3g} GiB" for size in sizes]
+        assert cells(widget, "sequences that fit in 200 GB") == [
+            f"{sequences_that_fit(spec, 200 * 10**9, 131_072, **options):,}" for spec in specs
+        ]
+        assert cells(widget, "how long 3 can grow") == [
+            f"{longest_that_fits(spec, 200 * 10**9, batch_size=3, **options):,} tokens"
+            for spec in specs
+        ]
+        chart = widget.get_by_role("slider", name="Cache by context length")
+        chart.focus()
+        page.keyboard.press("Home")
+        expect(widget.get_by_role("spinbutton", name="Context, tokens")).to_have_value("64")
+
+
+def test_what_does_not_fit_is_said(browser, site_url):
+    with shown(browser, site_url, "CacheMemoryExplorer") as (_, widget):
+        widget.get_by_label("Device memory").select_option("8 GB")
+        assert "more than the device has" in widget.inner_text()
+        assert cells(widget, "sequences that fit") == ["0", "0"]
+        widget.get_by_label("Model", exact=True).select_option("Mistral-7B v0.1")
+        widget.get_by_label("Device memory").select_option("80 GB")
+        assert cells(widget, "how long")[0] == "no limit"
+
+
+VIEWS = {
+    "GenerationPlayer": ("#GenerationPlayer&step=7&cumulative=false", "Step", "7"),
+    "OperationExplorer": ("#OperationExplorer&model=GPT-2+XL&new_tokens=31", "Model", "GPT-2 XL"),
+    "CacheMemoryExplorer": ("#CacheMemoryExplorer&compare=&batch_size=2", "Beside it", ""),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_link_opens_its_view_and_reset_leaves_it(browser, site_url, name, from_file):
+    fragment, label, value = VIEWS[name]
+    options = {"from_file": from_file, "fragment": fragment}
+    with shown(browser, site_url, name, **options) as (page, widget):
+        control = widget.get_by_label(label, exact=True)
+        expect(control).to_have_value(value)
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+        widget.get_by_role("button", name="Copy link to this view").click()
+        link = widget.get_by_label("Link to this view").input_value()
+        assert link.split("#")[1] == fragment[1:]
+        widget.get_by_role("button", name="Reset").click()
+        expect(control).not_to_have_value(value)
+
+
+def test_a_link_is_copied(browser, site_url):
+    options = {"permissions": ["clipboard-read", "clipboard-write"]}
+    with shown(browser, site_url, "OperationExplorer", **options) as (page, widget):
+        widget.get_by_label("logarithmic").check()
+        widget.get_by_role("button", name="Copy link to this view").click()
+        expect(widget.get_by_role("button", name="Link copied")).to_be_visible()
+        link = page.evaluate("navigator.clipboard.readText()")
+        assert link == f"{site_url}/book/speed.html#OperationExplorer&log_scale=true"
+
+
+@pytest.mark.parametrize("nonsense", ["step=-5", "step=1e99", "step=x", "speed=0&step=2"])
+def test_a_link_with_nonsense_does_no_harm(browser, site_url, nonsense):
+    fragment = f"#GenerationPlayer&{nonsense}"
+    with shown(browser, site_url, "GenerationPlayer", fragment=fragment) as (_, widget):
+        assert 0 <= int(widget.get_by_label("Step", exact=True).input_value()) <= 59
+        expect(widget.locator(".tt-new")).to_have_count(1)
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_the_data_is_a_table_on_request(browser, site_url, name):
+    size = {"viewport": {"width": 360, "height": 740}}
+    with shown(browser, site_url, name, color_scheme="dark", **size) as (page, widget):
+        assert widget.locator("details table").count() == 0
+        widget.get_by_text("Data as a table").click()
+        rows = widget.locator("details tbody tr")
+        expect(rows.first).to_be_visible()
+        assert rows.count() >= 15
+        assert overflow(page) <= 0
+        assert violations(page) == []
+
+
+def test_the_player_table_holds_the_run(browser, site_url):
+    with shown(browser, site_url, "GenerationPlayer") as (_, widget):
+        run = data_of(widget)["trace"]
+        widget.get_by_text("Data as a table").click()
+        row = widget.locator("details tbody tr").nth(5).locator("td").all_inner_texts()
+        assert row[1] == str(run["seq_pos"][5])
+        assert row[3] == f"{run['operations_without_cache'][5]:,}"
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_colours_follow_the_theme_while_open(browser, site_url, name):
+    with shown(browser, site_url, name, color_scheme="light") as (page, widget):
+        line = widget.locator("polyline").first
+        colours = (
+            "element => [getComputedStyle(element).stroke, getComputedStyle(document.body).color]"
+        )
+        before = line.evaluate(colours)
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        after = line.evaluate(colours)
+        assert after[0] != before[0]
+        ink = widget.evaluate("element => getComputedStyle(element).color")
+        paper = widget.evaluate("element => getComputedStyle(element).backgroundColor")
+        assert contrast(ink, paper) >= 7
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two CSS colours, as WCAG 2.2 defines it."""
+    luminances = []
+    for colour in (one, other):
+        channels = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        luminances.append(sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)))
+    low, high = sorted(luminances)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_what_changed_is_announced(browser, site_url):
+    with shown(browser, site_url, "CacheMemoryExplorer") as (_, widget):
+        widget.get_by_label("Model", exact=True).select_option("GPT-2 small")
+        expect(widget.get_by_role("status")).to_contain_text("GPT-2 small: cache")
+
+
+def test_everything_can_be_reached_by_tab(browser, site_url):
+    with shown(browser, site_url, "OperationExplorer") as (page, widget):
+        visible = "button:visible, select:visible, input:visible, summary:visible, svg[tabindex]"
+        controls = widget.locator(visible)
+        radios = widget.locator("[type=radio]").count()
+        controls.first.focus()
+        reached = 1
+        while True:
+            page.keyboard.press("Tab")
+            if not widget.evaluate("element => element.contains(document.activeElement)"):
+                break
+            ring = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert ring != "none"
+            reached += 1
+        assert reached == controls.count() - (radios - 1)
+
+
+def test_scripts_and_data_are_light():
+    script = (SITE / "_static/widgets.js").read_bytes()
+    style = (SITE / "_static/widgets.css").read_bytes()
+    assert len(gzip.compress(script)) <= 30 * KILO
+    for page in WIDGETS.values():
+        html = (SITE / f"book/{page}.html").read_text(encoding="utf-8")
+        bare = re.sub(
+            r'<div class="tt-widget".*?</svg></div></div></div>', "", html, flags=re.DOTALL
+        )
+        assert len(bare) < len(html) - 10 * KILO
+        more = len(gzip.compress(html.encode())) - len(gzip.compress(bare.encode()))
+        assert more + len(gzip.compress(script)) + len(gzip.compress(style)) <= 60 * KILO
+
+
+def test_pages_without_a_widget_load_none():
+    html = (SITE / "book/build.html").read_text(encoding="utf-8")
+    assert "widgets.js" not in html
+    assert "widgets.js" in (SITE / "book/intro.html").read_text(encoding="utf-8")

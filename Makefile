@@ -7,7 +7,8 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test browser binder-check lint model bench constraints clean
+.PHONY: help book serve lab notebooks links test browser binder-check lint model bench assignment \
+	grade constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
@@ -51,6 +52,13 @@ model: $(VENV)/book.done  ## Fetch the language model SmolLM2 (93 MB, once)
 bench: $(VENV)/bench.done model  ## Measure speed and memory beside transformers and llama.cpp
 	$(BIN)/python -m benchmarks.run
 
+assignment: $(VENV)/coursework.done  ## Make the assignment for students, and for the instructor
+	$(BIN)/python -m coursework.assignment
+
+grade: $(VENV)/coursework.done  ## Grade a folder of submissions: make grade SUBMISSIONS=dir
+	@test -n "$(SUBMISSIONS)" || { echo "error: say which folder: make grade SUBMISSIONS=dir"; exit 2; }
+	$(BIN)/python -m coursework.grading "$(SUBMISSIONS)"
+
 constraints:  ## Write the newest versions that fit together to constraints.txt
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints
@@ -84,6 +92,10 @@ $(VENV)/lab.done: $(VENV)/book.done .binder/overrides.json
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lab]' -c constraints.txt
 	mkdir -p $(VENV)/share/jupyter/lab/settings
 	cp .binder/overrides.json $(VENV)/share/jupyter/lab/settings/
+	touch $@
+
+$(VENV)/coursework.done: $(VENV)/book.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[coursework]' -c constraints.txt
 	touch $@
 
 $(VENV)/bench.done: $(VENV)/book.done benchmarks/requirements.txt

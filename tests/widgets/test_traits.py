@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -38,7 +39,7 @@ ROOT = Path(__file__).parents[2]
         (OperationExplorer, "new_tokens", True, "expected an int"),
         (OperationExplorer, "counted", "flops", "kv_projections.*score_pairs.*whole_model"),
         (OperationExplorer, "model", "Mixtral-8x7B", "no operation count for Mixtral-8x7B"),
-        (OperationExplorer, "model", "gpt-2 smal", "close matches: GPT-2 small"),
+        (OperationExplorer, "model", "gpt-2 sm", "close matches: GPT-2 small"),
         (CacheMemoryExplorer, "seq_len", 2**20 + 1, "seq_len must be from 1 to 1,048,576"),
         (CacheMemoryExplorer, "bits_per_element", 5, r"\[32, 16, 8, 4\]"),
         (CacheMemoryExplorer, "compare", "Llama", "compare: no model named 'Llama'"),
@@ -181,8 +182,12 @@ def test_a_widget_is_one_module_without_imports():
 
 
 def test_installing_the_package_brings_the_javascript(tmp_path):
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "tinytorch", project / "tinytorch")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, project)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path]
-    subprocess.run([*pip, ROOT], check=True, capture_output=True)
+    subprocess.run([*pip, project], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
     sources = (ROOT / "tinytorch/widgets").iterdir()
@@ -190,16 +195,20 @@ def test_installing_the_package_brings_the_javascript(tmp_path):
 
 
 def test_a_notebook_for_a_website_holds_no_widget_state(tmp_path):
-    code = (
-        "import ipywidgets, nbclient, nbformat, sys\n"
-        "cells = ['from tinytorch.widgets import OperationExplorer; import ipywidgets',\n"
-        "    'OperationExplorer()',\n"
-        "    'ipywidgets.VBox([OperationExplorer()])',\n"
-        "    's = ipywidgets.IntSlider(3); ipywidgets.interactive_output(print, {\"x\": s})']\n"
-        "book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])\n"
-        "nbclient.NotebookClient(book, kernel_name='python3').execute()\n"
-        "nbformat.write(book, sys.argv[1])\n"
-    )
+    code = """
+import sys
+import nbclient, nbformat
+cells = [
+    "from tinytorch.widgets import OperationExplorer; import ipywidgets",
+    "OperationExplorer()",
+    "ipywidgets.VBox([OperationExplorer()])",
+    "slider = ipywidgets.IntSlider(3)\\n"
+    "ipywidgets.interactive_output(lambda x: print(x), {'x': slider})",
+]
+book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+nbclient.NotebookClient(book, kernel_name="python3").execute()
+nbformat.write(book, sys.argv[1])
+"""
     file = tmp_path / "page.ipynb"
     subprocess.run([sys.executable, "-c", code, file], check=True, env=os.environ | {STATIC: "1"})
     notebook = json.loads(file.read_text())

@@ -22,9 +22,14 @@ def _without_modules(*names: str) -> str:
     return "\n".join(texts)
 
 
+def _view(module: str) -> str:
+    """Return an expression whose names hide, and never meet, those of the shared modules."""
+    return f"(() => {{\n{_without_modules(module)}\nreturn {{ render }};\n}})()"
+
+
 def widget_module(name: str) -> str:
     """Return a widget as one ES module without imports, for Jupyter."""
-    return _without_modules(*SHARED, name) + "\nexport default { render };\n"
+    return f"{_without_modules(*SHARED)}\nexport default {_view(name)};\n"
 
 
 def site_script(names: dict[str, str]) -> str:
@@ -37,10 +42,7 @@ def site_script(names: dict[str, str]) -> str:
     names : dict of str to str
         For each class, the module of its view.
     """
-    views = "\n".join(
-        f"const {widget} = (() => {{\n{_without_modules(module)}\nreturn {{ render }};\n}})();"
-        for widget, module in names.items()
-    )
+    views = "\n".join(f"const {widget} = {_view(module)};" for widget, module in names.items())
     body = "\n".join(
         [
             _without_modules(*SHARED),

@@ -38,7 +38,8 @@ function grouped(models) {
   for (const [kind, heading] of Object.entries(KINDS)) {
     const members = models.filter((spec) => spec.attention === kind);
     const text = (spec) => (spec.window === null ? spec.name : `${spec.name} (sliding window)`);
-    if (members.length) groups[heading] = Object.fromEntries(members.map((spec) => [spec.name, text(spec)]));
+    if (members.length)
+      groups[heading] = Object.fromEntries(members.map((spec) => [spec.name, text(spec)]));
   }
   return groups;
 }
@@ -55,11 +56,15 @@ function deviceBar(spec, { cache, weights, device }) {
   const [used, room] = [Number(weights + cache), Number(device)];
   const percent = (value) => `${(100 * Number(value)) / Math.max(used, room)}%`;
   const free = device - weights - cache;
-  const end =
-    free < 0n ? `${memory(-free)} more than the device has` : `${memory(free)} free`;
+  const end = free < 0n ? `${memory(-free)} more than the device has` : `${memory(free)} free`;
   const label = `${spec.name}: weights ${memory(weights)}, cache ${memory(cache)}, ${end}`;
   const part = (name, value) => h("div", { class: name, style: `width: ${percent(value)}` });
-  const bar = h("div", { class: "tt-bar", "aria-hidden": true }, part("tt-c3", weights), part("tt-c2", cache));
+  const bar = h(
+    "div",
+    { class: "tt-bar", "aria-hidden": true },
+    part("tt-c3", weights),
+    part("tt-c2", cache),
+  );
   bar.append(h("div", { class: "tt-limit", style: `left: ${percent(device)}` }));
   return h("div", { class: free < 0n ? "tt-over" : "" }, h("div", {}, label), bar);
 }
@@ -75,15 +80,26 @@ export function render({ model, el, signal }) {
     const [least, most] = limits[key];
     return { least, most, fallback: first[key] };
   };
-  const set = (key, convert = (value) => value) => (value) => commit(model, { [key]: convert(value) });
+  const set =
+    (key, convert = (value) => value) =>
+    (value) =>
+      commit(model, { [key]: convert(value) });
   const field = (key, label, slider = true) =>
     numberField(label, { ...within(key), onchange: set(key), slider });
 
   const modelField = selectField("Model", grouped(models), set("model"));
-  const compareField = selectField("Beside it", { "": { [NOBODY]: "no other" }, ...grouped(models) }, set("compare"));
+  const compareField = selectField(
+    "Beside it",
+    { "": { [NOBODY]: "no other" }, ...grouped(models) },
+    set("compare"),
+  );
   const seqLen = field("seq_len", "Context, tokens");
   const batchSize = field("batch_size", "Sequences");
-  const element = selectField("Cache element", { "": ELEMENT_TYPES }, set("bits_per_element", Number));
+  const element = selectField(
+    "Cache element",
+    { "": ELEMENT_TYPES },
+    set("bits_per_element", Number),
+  );
   const weight = selectField("Weights", { "": ELEMENT_TYPES }, set("bits_per_weight", Number));
   const devices = Object.fromEntries(DEVICES.map((size) => [size, `${size} GB`]));
   const device = selectField("Device memory", { "": { ...devices, [OWN]: "another" } }, (value) => {
@@ -114,20 +130,29 @@ export function render({ model, el, signal }) {
   );
 
   function read() {
-    const values = Object.fromEntries(Object.keys(limits).map((key) => [key, integer(model, key, within(key))]));
+    const values = Object.fromEntries(
+      Object.keys(limits).map((key) => [key, integer(model, key, within(key))]),
+    );
     const bits = Object.keys(ELEMENT_TYPES).map(Number);
     const chosen = [choice(model, "model", names), choice(model, "compare", [NOBODY, ...names])];
     return {
       ...values,
-      bits_per_element: bits.includes(model.get("bits_per_element")) ? model.get("bits_per_element") : 16,
-      bits_per_weight: bits.includes(model.get("bits_per_weight")) ? model.get("bits_per_weight") : 16,
+      bits_per_element: bits.includes(model.get("bits_per_element"))
+        ? model.get("bits_per_element")
+        : 16,
+      bits_per_weight: bits.includes(model.get("bits_per_weight"))
+        ? model.get("bits_per_weight")
+        : 16,
       compare: chosen[1],
-      specs: [...new Set(chosen)].filter(Boolean).map((name) => models.find((spec) => spec.name === name)),
+      specs: [...new Set(chosen)]
+        .filter(Boolean)
+        .map((name) => models.find((spec) => spec.name === name)),
       device: BigInt(values.device_gb) * 10n ** 9n,
     };
   }
 
-  const cacheOf = (spec, length, sequences) => kvCacheBytes(spec, length, sequences, view.bits_per_element);
+  const cacheOf = (spec, length, sequences) =>
+    kvCacheBytes(spec, length, sequences, view.bits_per_element);
 
   function update() {
     view = read();
@@ -147,7 +172,9 @@ export function render({ model, el, signal }) {
       cache: cacheOf(spec, view.seq_len, view.batch_size),
       weights: weightBytes(spec, view.bits_per_weight),
     }));
-    bars.replaceChildren(...measured.map(({ spec, ...parts }) => deviceBar(spec, { ...parts, device: view.device })));
+    bars.replaceChildren(
+      ...measured.map(({ spec, ...parts }) => deviceBar(spec, { ...parts, device: view.device })),
+    );
     showFacts(measured);
     drawChart(measured);
     data.refresh();
@@ -164,15 +191,27 @@ export function render({ model, el, signal }) {
     const rows = [
       ["", ...measured.map(({ spec }) => spec.name)],
       row("one token", ({ spec }) => memory(cacheOf(spec, 1, 1))),
-      row(`one sequence of ${exact(view.seq_len)}`, ({ spec }) => memory(cacheOf(spec, view.seq_len, 1))),
+      row(`one sequence of ${exact(view.seq_len)}`, ({ spec }) =>
+        memory(cacheOf(spec, view.seq_len, 1)),
+      ),
       row(`all ${exact(view.batch_size)}`, ({ cache }) => memory(cache)),
       row("the weights", ({ weights }) => memory(weights)),
-      row("cache as a share of the weights", ({ cache, weights }) => `${decimals(100 * ratioOf(cache, weights))} %`),
+      row(
+        "cache as a share of the weights",
+        ({ cache, weights }) => `${decimals(100 * ratioOf(cache, weights))} %`,
+      ),
       row(`sequences that fit in ${exact(view.device_gb)} GB`, fitting),
       row(`how long ${exact(view.batch_size)} can grow there`, longest),
     ];
     facts.replaceChildren(table(rows));
-    say(measured.map((each) => `${each.spec.name}: cache ${memory(each.cache)}, ${fitting(each)} sequences fit`).join("; "));
+    say(
+      measured
+        .map(
+          (each) =>
+            `${each.spec.name}: cache ${memory(each.cache)}, ${fitting(each)} sequences fit`,
+        )
+        .join("; "),
+    );
   }
 
   function drawChart(measured) {
@@ -199,7 +238,9 @@ export function render({ model, el, signal }) {
   }
 
   function tableRows() {
-    const every = view.lengths.filter((length) => Number.isInteger(Math.log2(length)) || length === view.seq_len);
+    const every = view.lengths.filter(
+      (length) => Number.isInteger(Math.log2(length)) || length === view.seq_len,
+    );
     const headings = ["Tokens", ...view.specs.map((spec) => `${spec.name}, bytes`)];
     return [
       headings,

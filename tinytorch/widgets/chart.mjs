@@ -41,7 +41,8 @@ function scale(values, from, to, { log, most, zero }) {
     const bottom = Math.min(...values.filter((value) => value > 0));
     const low = Math.log10(bottom);
     const span = Math.log10(top) - low || 1;
-    const place = (value) => from + ((Math.log10(Math.max(value, bottom)) - low) / span) * (to - from);
+    const place = (value) =>
+      from + ((Math.log10(Math.max(value, bottom)) - low) / span) * (to - from);
     return { place, ticks: logTicks(bottom, top, most) };
   }
   const bottom = zero ? 0 : Math.min(...values);
@@ -82,7 +83,12 @@ export function lineChart({ label, onCursor, signal }) {
     data = next;
     const keys = data.series.map((series, i) => {
       const line = { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": DASHES[i] };
-      const key = h("svg:svg", { class: `tt-key tt-c${i + 1}`, width: 28, height: 12, "aria-hidden": true });
+      const key = h("svg:svg", {
+        class: `tt-key tt-c${i + 1}`,
+        width: 28,
+        height: 12,
+        "aria-hidden": true,
+      });
       key.append(h("svg:line", line));
       return h("li", {}, key, h("span", {}, series.name), h("strong", {}));
     });
@@ -97,11 +103,21 @@ export function lineChart({ label, onCursor, signal }) {
     const ys = data.series.map((series) => series.y.map(Number));
     const levels = data.limits ?? [];
     const all = [...ys.flat(), ...levels.map((level) => level.y)].filter(Number.isFinite);
-    const [divisor, word] = data.log ? [1, ""] : SCALES.find(([size]) => Math.max(...all) >= size) ?? [1, ""];
+    const [divisor, word] = data.log
+      ? [1, ""]
+      : (SCALES.find(([size]) => Math.max(...all) >= size) ?? [1, ""]);
     yTitle.textContent = data.yLabel.replace("{unit}", word + data.yUnit);
-    const y = scale(all, HEIGHT - MARGIN.bottom, MARGIN.top, { log: data.log, most: 5, zero: true });
+    const y = scale(all, HEIGHT - MARGIN.bottom, MARGIN.top, {
+      log: data.log,
+      most: 5,
+      zero: true,
+    });
     const most = Math.max(3, Math.floor(width / 90));
-    const x = scale(data.x, MARGIN.left, width - MARGIN.right, { log: data.xLog, most, zero: false });
+    const x = scale(data.x, MARGIN.left, width - MARGIN.right, {
+      log: data.xLog,
+      most,
+      zero: false,
+    });
     const base = HEIGHT - MARGIN.bottom;
     const right = width - MARGIN.right;
     const text = (props, content) => h("svg:text", props, content);
@@ -128,7 +144,8 @@ export function lineChart({ label, onCursor, signal }) {
     );
     const limits = levels.flatMap(({ name, y: value }, i) => {
       const at = y.place(value);
-      const side = i % 2 ? { x: right, y: at + 15, "text-anchor": "end" } : { x: MARGIN.left + 6, y: at - 5 };
+      const side =
+        i % 2 ? { x: right, y: at + 15, "text-anchor": "end" } : { x: MARGIN.left + 6, y: at - 5 };
       return [
         h("svg:line", { class: "tt-limit", x1: MARGIN.left, x2: right, y1: at, y2: at }),
         text({ class: "tt-halo", ...side }, name),
@@ -137,7 +154,9 @@ export function lineChart({ label, onCursor, signal }) {
     paths.replaceChildren(...lines, ...limits);
     const ends = { y1: MARGIN.top, y2: base };
     setAttributes(rule, ends);
-    dots.replaceChildren(...lines.map((_, i) => h("svg:circle", { class: `tt-c${i + 1}`, r: 4.5 })));
+    dots.replaceChildren(
+      ...lines.map((_, i) => h("svg:circle", { class: `tt-c${i + 1}`, r: 4.5 })),
+    );
     setAttributes(svg, { "aria-valuemax": data.x.length - 1 });
     reveal(shown);
     moveTo(Math.min(index, data.x.length - 1));
@@ -192,7 +211,14 @@ export function lineChart({ label, onCursor, signal }) {
   svg.addEventListener("pointerdown", (event) => choose(nearest(event)));
   svg.addEventListener("pointerleave", () => read(index));
   svg.addEventListener("keydown", (event) => {
-    const moves = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10 };
+    const moves = {
+      ArrowLeft: -1,
+      ArrowDown: -1,
+      ArrowRight: 1,
+      ArrowUp: 1,
+      PageUp: 10,
+      PageDown: -10,
+    };
     const ends = { Home: 0, End: data.x.length - 1 };
     if (!(event.key in moves) && !(event.key in ends)) return;
     event.preventDefault();

@@ -130,7 +130,13 @@ const STEPS = 1000;
 export function numberField(label, { least, most, onchange, slider = true }) {
   const toPlace = (value) => (Math.log(value / least) / Math.log(most / least)) * STEPS;
   const toValue = (place) => Math.round(least * (most / least) ** (place / STEPS));
-  const input = h("input", { type: "number", min: least, max: most, step: 1, inputmode: "numeric" });
+  const input = h("input", {
+    type: "number",
+    min: least,
+    max: most,
+    step: 1,
+    inputmode: "numeric",
+  });
   input.addEventListener("change", () => {
     const typed = Math.round(Number(input.value));
     const value = Math.min(Math.max(typed || least, least), most);
@@ -161,7 +167,12 @@ export function numberField(label, { least, most, onchange, slider = true }) {
 
 /** Rows as a table that is filled when it is opened. */
 export function tableOnRequest(summary, rows) {
-  const holder = h("div", { class: "tt-scroll", tabindex: 0, role: "region", "aria-label": summary });
+  const holder = h("div", {
+    class: "tt-scroll",
+    tabindex: 0,
+    role: "region",
+    "aria-label": summary,
+  });
   const details = h("details", {}, h("summary", {}, summary), holder);
   const refresh = () => {
     if (details.open) holder.replaceChildren(table(rows()));
@@ -197,7 +208,11 @@ export function viewButtons(model, say) {
     say("First view");
   });
   if (!model.viewLink) return h("div", { class: "tt-row" }, reset);
-  const address = h("input", { class: "tt-link", readonly: true, "aria-label": "Link to this view" });
+  const address = h("input", {
+    class: "tt-link",
+    readonly: true,
+    "aria-label": "Link to this view",
+  });
   address.hidden = true;
   const copy = button("Copy link to this view", async () => {
     address.value = model.viewLink();
@@ -216,9 +231,18 @@ export function viewButtons(model, say) {
   return h("div", { class: "tt-row" }, reset, copy, address);
 }
 
-/** The element of a widget, in place of whatever the host's element holds. */
+/** Whether a host may act on a key pressed in a widget: Ctrl+S saves, Shift+Enter runs the cell. */
+function isForHost({ key, ctrlKey, metaKey, altKey, shiftKey }) {
+  return ctrlKey || metaKey || altKey || (shiftKey && key === "Enter");
+}
+
+/**
+ * The element of a widget, in place of whatever the host's element holds. It keeps keys to itself:
+ * JupyterLab leaves the cell at an arrow, and cuts it at an x.
+ */
 export function mount(el, label) {
   const root = h("div", { class: "tt-w", role: "group", "aria-label": label });
+  root.addEventListener("keydown", (event) => isForHost(event) || event.stopPropagation());
   el.replaceChildren(root);
   return root;
 }

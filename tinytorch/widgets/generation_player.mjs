@@ -41,7 +41,13 @@ function cacheGrid(trace) {
   const lines = h("svg:path", { d: rows.concat(columns).join("") });
   const svg = h(
     "svg:svg",
-    { class: "tt-cache", role: "img", viewBox: `0 0 ${positions} ${height}`, preserveAspectRatio: "none", height },
+    {
+      class: "tt-cache",
+      role: "img",
+      viewBox: `0 0 ${positions} ${height}`,
+      preserveAspectRatio: "none",
+      height,
+    },
     prompt,
     past,
     fresh,
@@ -66,7 +72,9 @@ function cacheGrid(trace) {
     setAttributes(prompt, { x: 0, width: promptEnd });
     setAttributes(past, { x: promptEnd, width: before - promptEnd });
     setAttributes(fresh, { x: before, width: filled - before });
-    setAttributes(svg, { "aria-label": `${filled} of ${positions} positions are filled in each layer` });
+    setAttributes(svg, {
+      "aria-label": `${filled} of ${positions} positions are filled in each layer`,
+    });
   }
   return { element, show };
 }
@@ -92,7 +100,14 @@ function counters(trace) {
   const cells = new Map();
   const cell = (name) => cells.set(name, h("td")).get(name);
   const row = (heading, name) =>
-    h("tr", {}, h("th", { scope: "row" }, heading), cell(`${name} a`), cell(`${name} b`), cell(`${name} c`));
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, heading),
+      cell(`${name} a`),
+      cell(`${name} b`),
+      cell(`${name} c`),
+    );
   const headings = ["", "without a cache", "with a cache", "ratio"];
   const rows = [row("multiply-adds, this step", "step"), row("multiply-adds so far", "total")];
   if (trace.ms_without_cache) rows.push(row("time so far", "time"));
@@ -126,7 +141,15 @@ function counters(trace) {
 }
 
 function tableRows(trace) {
-  const headings = ["Step", "Token", "Tokens cached", "Cache, bytes", "Without, multiply-adds", "With", "ms"];
+  const headings = [
+    "Step",
+    "Token",
+    "Tokens cached",
+    "Cache, bytes",
+    "Without, multiply-adds",
+    "With",
+    "ms",
+  ];
   const rows = trace.text.map((text, i) => [
     String(i),
     JSON.stringify(text),
@@ -208,8 +231,12 @@ export function render({ model, el, signal }) {
   const forward = button("▸", () => go(step() + 1), { "aria-label": "Step forward" });
   const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step" });
   scrubber.addEventListener("input", () => go(Number(scrubber.value)));
-  const speed = selectField("Speed", { "": SPEEDS }, (value) => commit(model, { speed: Number(value) }));
-  const cumulative = checkField("add up the steps", (checked) => commit(model, { cumulative: checked }));
+  const speed = selectField("Speed", { "": SPEEDS }, (value) =>
+    commit(model, { speed: Number(value) }),
+  );
+  const cumulative = checkField("add up the steps", (checked) =>
+    commit(model, { cumulative: checked }),
+  );
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
   const chart = lineChart({ label: "Multiply-adds, by step", onCursor: go, signal });
   const data = tableOnRequest("Data as a table", () => tableRows(model.get("trace")));
@@ -227,7 +254,13 @@ export function render({ model, el, signal }) {
 
   root.addEventListener("keydown", (event) => {
     const { target, key } = event;
-    if (target.matches("select, summary, .tt-link") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (
+      target.matches("select, summary, .tt-link") ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey
+    )
+      return;
     if (key === " ") {
       if (target.matches("button, [type=checkbox]")) return;
       event.preventDefault();
@@ -260,8 +293,14 @@ export function render({ model, el, signal }) {
     chart.draw({
       x: trace.seq_pos,
       series: [
-        { name: add ? "without a cache, ∝ n²" : "without a cache, ∝ n", y: take(trace.operations_without_cache) },
-        { name: add ? "with a cache, ∝ n" : "with a cache, nearly level", y: take(trace.operations_with_cache) },
+        {
+          name: add ? "without a cache, ∝ n²" : "without a cache, ∝ n",
+          y: take(trace.operations_without_cache),
+        },
+        {
+          name: add ? "with a cache, ∝ n" : "with a cache, nearly level",
+          y: take(trace.operations_with_cache),
+        },
       ],
       xLabel: "tokens in the text, n",
       yLabel: add ? "{unit}, all steps so far" : "{unit}, this step",

@@ -98,13 +98,21 @@ export function render({ model, el, signal }) {
     const onchange = (value) => commit(model, { [key]: value });
     return [key, numberField(label, { ...within(key), onchange, slider: false })];
   });
-  const own = h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part));
+  const groups = h("p", { class: "tt-note" }, "Query heads must be a multiple of key/value heads.");
+  const own = h(
+    "div",
+    {},
+    h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part)),
+    groups,
+  );
   const counted = radioField(
     "Count",
     Object.fromEntries(Object.entries(COUNTED).map(([key, { name }]) => [key, name])),
     (value) => commit(model, { counted: value }),
   );
-  const cumulative = checkField("add up the passes", (checked) => commit(model, { cumulative: checked }));
+  const cumulative = checkField("add up the passes", (checked) =>
+    commit(model, { cumulative: checked }),
+  );
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
   const quoted = QUOTED.map(({ text, ...values }) =>
     button(text, () => commit(model, { model: "GPT-2 small", new_tokens: 100, ...values })),
@@ -127,21 +135,31 @@ export function render({ model, el, signal }) {
   );
 
   function read() {
-    const values = Object.fromEntries(Object.keys(limits).map((key) => [key, integer(model, key, within(key))]));
+    const values = Object.fromEntries(
+      Object.keys(limits).map((key) => [key, integer(model, key, within(key))]),
+    );
     const name = choice(model, "model", [...names, OWN]);
     const dims = Object.fromEntries(Object.keys(DIMENSIONS).map((key) => [key, values[key]]));
-    const spec = models.find((each) => each.name === name) ?? { ...dims, name: OWN, mlp_matrices: 2 };
+    const spec = models.find((each) => each.name === name) ?? {
+      ...dims,
+      name: OWN,
+      mlp_matrices: 2,
+    };
     return { ...values, spec, counted: choice(model, "counted", Object.keys(COUNTED)) };
   }
 
   function update() {
     const view = read();
-    work = { ...view, ...generationWork(view.counted, view.spec, view.prompt_length, view.new_tokens) };
+    work = {
+      ...view,
+      ...generationWork(view.counted, view.spec, view.prompt_length, view.new_tokens),
+    };
     modelField.select.value = view.spec.name;
     prompt.show(view.prompt_length);
     fresh.show(view.new_tokens);
     for (const [key, dimension] of dimensions) dimension.show(view[key]);
     own.hidden = view.spec.name !== OWN;
+    groups.hidden = view.num_heads % view.num_kv_heads === 0;
     counted.check(view.counted);
     showRatios(view);
     drawChart();
@@ -152,12 +170,16 @@ export function render({ model, el, signal }) {
   function showRatios(view) {
     const rows = Object.entries(COUNTED).map(([key, { name }]) => {
       const same = key === view.counted;
-      const { without, withCache } = same ? work : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
+      const { without, withCache } = same
+        ? work
+        : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
       const [a, b] = [totalOf(without), totalOf(withCache)];
       if (same) say(`${name}: ${times(ratioOf(a, b))} fewer with a cache`);
       return [name, rounded(a), rounded(b), times(ratioOf(a, b))];
     });
-    summary.replaceChildren(table([["in all", "without a cache", "with a cache", "ratio"], ...rows]));
+    summary.replaceChildren(
+      table([["in all", "without a cache", "with a cache", "ratio"], ...rows]),
+    );
     summary.querySelectorAll("tbody tr").forEach((row, i) => {
       row.classList.toggle("tt-chosen", Object.keys(COUNTED)[i] === view.counted);
     });
@@ -204,7 +226,11 @@ export function render({ model, el, signal }) {
   }
 
   const releases = [
-    listen(model, allKeys.filter((key) => !["cumulative", "log_scale"].includes(key)), update),
+    listen(
+      model,
+      allKeys.filter((key) => !["cumulative", "log_scale"].includes(key)),
+      update,
+    ),
     listen(model, ["cumulative", "log_scale"], drawChart),
   ];
   update();

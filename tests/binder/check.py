@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,19 +25,10 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from tests.binder.image import ROOT, Image
 from tests.browser.chromium import find_chromium
 from tests.browser.conftest import FLAGS
+from tests.browser.lab import Notebook, errors, jupyterlab
 
-PORT = 8877
 MEMORY = 2 * 2**30
 """What mybinder.org gives a session at most, in bytes."""
-
-RUN_ALL = """async () => {
-    const { commands, shell } = window.jupyterapp;
-    await commands.execute("notebook:run-all-cells");
-    const path = shell.currentWidget.context.path;
-    await commands.execute("docmanager:save");
-    const cells = shell.currentWidget.content.model.sharedModel.cells;
-    return { path, cells: cells.map((cell) => cell.toJSON()) };
-}"""
 
 
 def button_paths(folder: Path) -> dict[str, str]:
@@ -89,37 +79,17 @@ class MemoryMeter(threading.Thread):
 
 
 @contextmanager
-def jupyterlab(image: Image) -> Iterator[tuple[str, MemoryMeter]]:
+def metered_jupyterlab(image: Image) -> Iterator[tuple[str, MemoryMeter]]:
     """Run the image's JupyterLab while the block runs; yield its address and its memory."""
-    url = f"http://127.0.0.1:{PORT}/"
-    command = [str(image.prefix / "bin/jupyter"), "lab", "--no-browser", "--allow-root"]
-    command += [f"--port={PORT}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-    command += ["--LabApp.expose_app_in_browser=True"]
-    with (image.folder / "jupyterlab.log").open("w") as log:
-        server = subprocess.Popen(
-            command, cwd=image.repository, env=image.environment, stdout=log, stderr=log
-        )
-        try:
-            wait_for(url + "api/status", server, Path(log.name))
-            meter = MemoryMeter(server.pid)
-            meter.start()
-            yield url, meter
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    """Return when `url` answers; stop if the server ended or a minute is over."""
-    for _ in range(120):
-        if server.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except (urllib.error.URLError, TimeoutError):
-            time.sleep(0.5)
-    sys.exit(f"error: JupyterLab did not start:\n{log.read_text()}")
+    with jupyterlab(
+        image.prefix / "bin/jupyter",
+        folder=image.repository,
+        environment=image.environment,
+        log=image.folder / "jupyterlab.log",
+    ) as (url, server):
+        meter = MemoryMeter(server.pid)
+        meter.start()
+        yield url, meter
 
 
 def stop_kernels(url: str) -> None:
@@ -138,11 +108,9 @@ def run_page(browser: Browser, url: str, path: str, image: Image) -> list[str]:
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     try:
         page.goto(url + path + "?reset")
-        page.wait_for_selector(".jp-NotebookPanel:visible", timeout=60_000)
-        page.wait_for_selector(
-            '.jp-Notebook-ExecutionIndicator[data-status="idle"]', timeout=60_000
-        )
-        result = page.evaluate(RUN_ALL)
+        notebook = Notebook(page)
+        notebook.wait_for_kernel()
+        result = notebook.run_all()
     except Error as error:
         picture = image.folder / f"{source.stem}.png"
         page.screenshot(path=picture)
@@ -156,13 +124,26 @@ def run_page(browser: Browser, url: str, path: str, image: Image) -> list[str]:
     if not code:
         problems.append("has no code cell")
     for number, cell in enumerate(code, 1):
-        errors = [out for out in cell["outputs"] if out["output_type"] == "error"]
-        problems += [f"cell {number}: {error['ename']}: {error['evalue']}" for error in errors]
-        if cell["execution_count"] is None and not errors:
+        failures = errors(cell["outputs"])
+        problems += [f"cell {number}: {failure}" for failure in failures]
+        if cell["execution_count"] is None and not failures:
             problems.append(f"cell {number} did not run")
     if source.read_text(encoding="utf-8") != before:
         problems.append("saving changed the file")
     return problems
+
+
+def run_assignment(browser: Browser, url: str, image: Image) -> list[str]:
+    """Start the coursework, and run its notebook up to its first test; return what went wrong."""
+    image.run("tito", "module", "start", "15")
+    page = browser.new_page()
+    page.goto(url + "lab/tree/modules/15_memoization/module15.ipynb?reset")
+    notebook = Notebook(page)
+    notebook.wait_for_kernel()
+    cells = [cell for cell in notebook.run_all()["cells"] if cell["cell_type"] == "code"]
+    page.close()
+    failed = [cell["metadata"]["nbgrader"]["grade_id"] for cell in cells if cell["outputs"]]
+    return [] if failed == ["test_profile_naive"] else [f"cells with output: {failed}"]
 
 
 def main(chosen: list[str]) -> int:
@@ -174,7 +155,7 @@ def main(chosen: list[str]) -> int:
     image = Image(work / "image")
     image.build()
     failed = 0
-    with jupyterlab(image) as (url, meter), sync_playwright() as playwright:
+    with metered_jupyterlab(image) as (url, meter), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for name in chosen or paths:
             start, meter.peak = time.perf_counter(), 0
@@ -184,7 +165,12 @@ def main(chosen: list[str]) -> int:
             if meter.peak > MEMORY:
                 problems.append("needs more than 2 GiB")
             failed += bool(problems)
-            print(f"{name:12} {seconds:5.1f} s {meter.peak / 2**20:6.0f} MiB", problems or "ok")
+            report = f"{name:12} {seconds:5.1f} s {meter.peak / 2**20:6.0f} MiB"
+            print(report, problems or "ok", flush=True)
+        if not chosen:
+            problems = run_assignment(browser, url, image)
+            failed += bool(problems)
+            print(f"{'assignment':12}", problems or "ok", flush=True)
         browser.close()
     return failed
 

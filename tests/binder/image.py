@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.browser.lab import own_folders
+
 ROOT = Path(__file__).parents[2]
 EVERY_IMAGE = (
     "ipywidgets==8.*",
@@ -40,9 +42,7 @@ class Image:
             "NB_PYTHON_PREFIX": str(self.prefix),
             "TINYTORCH_CACHE": str(folder / "model"),
         }
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-            own[name] = str(folder / "home" / name.lower())
-        self.environment = os.environ | own
+        self.environment = os.environ | own | own_folders(folder / "home")
 
     def build(self) -> None:
         """Take repo2docker's steps, in its order."""

@@ -40,9 +40,9 @@ def opened(browser: Browser, url: str, host: str, **options):
         context.close()
 
 
-def violations(page: Page) -> list[str]:
-    """What axe-core finds, of serious and critical level."""
-    found = Axe().run(page, options={"preload": False}).response["violations"]
+def violations(page: Page, within: str | None = None) -> list[str]:
+    """What axe-core finds in a page or a part of it, of serious and critical level."""
+    found = Axe().run(page, within, {"preload": False}).response["violations"]
     return [
         f"{item['id']}: {node['html'][:200]}"
         for item in found

@@ -1,0 +1,330 @@
+"""The widgets in JupyterLab, each shown twice, with a kernel."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.browser.lab import Notebook, errors, jupyterlab, own_folders
+from tests.browser.pages import opened, violations
+from tests.widgets.runs import small_run
+
+JUPYTER = Path(sys.executable).with_name("jupyter")
+NO_OTHER_HOST = (
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
+}
+
+SETUP = f"""
+import ipywidgets
+from tinytorch.widgets import CacheMemoryExplorer, GenerationPlayer, OperationExplorer
+
+player = GenerationPlayer({small_run(5)})
+explorer = OperationExplorer()
+memory = CacheMemoryExplorer()
+"""
+LINKED = """
+step = ipywidgets.IntSlider(player.step, max=player.step)
+ipywidgets.link((player, "step"), (step, "value"))
+ipywidgets.interactive_output(lambda step: print(f"step {step} is drawn"), {"step": step})
+"""
+CELLS = {
+    "setup": SETUP,
+    "player": "player",
+    "the player again": "player",
+    "explorer": "ipywidgets.VBox([explorer, explorer])",
+    "memory": "ipywidgets.VBox([memory, memory])",
+    "linked": LINKED,
+    "last": "",
+}
+LABELS = {
+    "player": "Generation player",
+    "explorer": "Operation explorer",
+    "memory": "Cache memory explorer",
+}
+
+
+class Widgets(Notebook):
+    """The notebook with all widgets."""
+
+    def views(self, name: str) -> tuple[Locator, Locator]:
+        """Return both views of a widget."""
+        views = self.page.get_by_role("group", name=LABELS[name])
+        expect(views).to_have_count(2)
+        return views.nth(0), views.nth(1)
+
+    def output(self, cell: str) -> Locator:
+        """Return what a cell shows."""
+        return (
+            self.page.locator(".jp-Notebook-cell")
+            .nth([*CELLS].index(cell))
+            .locator(".jp-Cell-outputArea")
+        )
+
+    def active_cell(self) -> Locator:
+        """Return the cell on which a key of JupyterLab acts."""
+        return self.page.locator(".jp-Notebook-cell.jp-mod-active")
+
+    def rerun(self, cell: str) -> None:
+        """Run one of the cells again."""
+        assert errors(self.run_cell([*CELLS].index(cell))) == []
+
+    def kernel(self, code: str) -> str:
+        """Run code in the last cell; return what it prints."""
+        outputs = self.run_cell(-1, code)
+        assert errors(outputs) == []
+        return "".join(output["text"] for output in outputs)
+
+    def value(self, name: str) -> str:
+        """Return a value that the kernel has."""
+        return self.kernel(f"print({name})").strip()
+
+
+def write_notebook(folder: Path) -> str:
+    """Write the notebook; return its name."""
+    book = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(code) for code in CELLS.values()],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(book, folder / "widgets.ipynb")
+    return "widgets.ipynb"
+
+
+def write_settings(home: Path) -> None:
+    """Let JupyterLab ask nothing."""
+    folder = Path(own_folders(home)["JUPYTER_CONFIG_DIR"]) / "labconfig"
+    folder.mkdir(parents=True)
+    (folder / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Browser, tmp_path_factory) -> Iterator[tuple[Widgets, list[str]]]:
+    """JupyterLab with the notebook open, and a list of what goes wrong in the browser."""
+    folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("home")
+    name = write_notebook(folder)
+    write_settings(home)
+    with (
+        jupyterlab(
+            JUPYTER,
+            *NO_OTHER_HOST,
+            folder=folder,
+            environment=os.environ | own_folders(home),
+            log=home / "jupyterlab.log",
+        ) as (url, _),
+        opened(browser, f"{url}lab/tree/{name}", url) as (page, problems, _),
+    ):
+        widgets = Widgets(page)
+        widgets.wait_for_kernel()
+        yield widgets, problems
+
+
+@pytest.fixture
+def notebook(lab) -> Iterator[Widgets]:
+    """The notebook just run; nothing may go wrong."""
+    notebook, problems = lab
+    notebook.run_cell(-1, "")
+    for cell in notebook.run_all()["cells"]:
+        assert errors(cell["outputs"]) == []
+    yield notebook
+    found = [problem for problem in problems if "Connection lost, reconnecting" not in problem]
+    problems.clear()
+    assert found == []
+    expect(notebook.page.get_by_text("Error displaying widget")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_widget_shows_its_controls_twice(notebook, name):
+    for view in notebook.views(name):
+        expect(view.get_by_role("slider").first).to_be_visible()
+        expect(view.get_by_role("combobox").first).to_be_visible()
+        expect(view.get_by_role("button", name="Reset")).to_be_visible()
+        expect(view.locator("polyline").first).to_be_visible()
+
+
+def test_a_key_in_one_player_moves_the_other_and_the_kernel(notebook):
+    one, other = notebook.views("player")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    expect(other).to_contain_text("In the cache: 5 tokens")
+    assert notebook.value("player.step") == "3"
+    other.get_by_role("slider", name="Multiply-adds").press("Home")
+    expect(one).to_contain_text("In the cache: 2 tokens")
+    assert notebook.value("player.step") == "0"
+
+
+def test_a_box_in_one_player_ticks_that_of_the_other(notebook):
+    one, other = notebook.views("player")
+    one.get_by_label("logarithmic").check()
+    expect(other.get_by_label("logarithmic")).to_be_checked()
+    assert notebook.value("player.log_scale") == "True"
+    other.get_by_role("button", name="Reset").click()
+    expect(one.get_by_label("logarithmic")).not_to_be_checked()
+    assert notebook.value("player.log_scale") == "False"
+
+
+def test_a_player_plays_the_other_to_the_end(notebook):
+    one, other = notebook.views("player")
+    one.get_by_role("button", name="Play").click()
+    expect(other).to_contain_text("In the cache: 3 tokens")
+    expect(other).to_contain_text("In the cache: 6 tokens")
+    expect(one.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_a_chosen_model_and_a_typed_number_reach_the_other_explorer(notebook):
+    one, other = notebook.views("explorer")
+    one.get_by_role("combobox", name="Model").select_option("GPT-2 XL")
+    expect(other.get_by_role("combobox", name="Model")).to_have_value("GPT-2 XL")
+    number = other.get_by_role("spinbutton", name="New tokens")
+    number.fill("7")
+    number.press("Enter")
+    row = one.get_by_role("row", name="keys and values computed")
+    expect(row.get_by_role("cell")).to_have_text(["49", "10", "4.9×"])
+    assert notebook.value("explorer.model, explorer.new_tokens") == "GPT-2 XL 7"
+
+
+def test_a_chosen_model_and_a_typed_number_reach_the_other_memory(notebook):
+    one, other = notebook.views("memory")
+    one.get_by_role("combobox", name="Model").select_option("Mistral-7B v0.1")
+    expect(other.get_by_role("columnheader", name="Mistral-7B v0.1")).to_be_visible()
+    number = other.get_by_role("spinbutton", name="Context, tokens")
+    number.fill("1000")
+    number.press("Enter")
+    expect(one.get_by_role("row", name="one sequence of 1,000")).to_be_visible()
+    assert notebook.value("memory.model, memory.seq_len") == "Mistral-7B v0.1 1000"
+
+
+def test_a_cell_moves_both_views(notebook):
+    notebook.kernel("player.step = 2; explorer.prompt_length = 7; memory.device_gb = 100")
+    for view in notebook.views("player"):
+        expect(view).to_contain_text("In the cache: 4 tokens")
+    for view in notebook.views("explorer"):
+        expect(view.get_by_role("spinbutton", name="Prompt, tokens")).to_have_value("7")
+    for view in notebook.views("memory"):
+        expect(view.get_by_role("row", name="sequences that fit in 100 GB")).to_be_visible()
+
+
+@pytest.mark.parametrize("num_steps", [3, 8])
+def test_both_players_show_the_end_of_another_trace(notebook, num_steps):
+    notebook.kernel(f"player.trace = {small_run(num_steps)}")
+    for view in notebook.views("player"):
+        expect(view).to_contain_text(f"In the cache: {num_steps + 1} tokens")
+    one, other = notebook.views("player")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    other.get_by_role("button", name="Reset").click()
+    expect(one).to_contain_text(f"In the cache: {num_steps + 1} tokens")
+    assert notebook.value("player.step") == str(num_steps - 1)
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_a_cell_that_runs_again_shows_the_present_view(notebook, name):
+    notebook.kernel("player.step = 2; explorer.model = 'GPT-2 XL'; memory.model = 'Llama-3-8B'")
+    notebook.rerun(name)
+    one, other = notebook.views(name)
+    before = one.get_by_role("combobox").first.input_value()
+    one.get_by_role("combobox").first.focus()
+    one.get_by_role("combobox").first.press("ArrowDown")
+    expect(other.get_by_role("combobox").first).not_to_have_value(before)
+
+
+def test_all_works_after_a_restart(notebook):
+    one, other = notebook.views("player")
+    notebook.command("kernelmenu:restart")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    expect(other).to_contain_text("In the cache: 5 tokens")
+    notebook.wait_for_kernel()
+    notebook.run_all()
+    one, other = notebook.views("player")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    expect(other).to_contain_text("In the cache: 5 tokens")
+    assert notebook.value("player.step") == "3"
+
+
+def test_the_views_come_back_when_the_page_is_loaded_again(notebook):
+    notebook.kernel("player.step = 1; explorer.prompt_length = 9")
+    notebook.command("docmanager:save")
+    notebook.page.reload()
+    notebook.wait_for_kernel()
+    one, other = notebook.views("player")
+    expect(other).to_contain_text("In the cache: 3 tokens")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowRight")
+    expect(other).to_contain_text("In the cache: 4 tokens")
+    assert notebook.value("player.step, explorer.prompt_length") == "2 9"
+
+
+def numbers(view: Locator) -> list[str]:
+    """Return what stands in the fields and the table of a widget."""
+    parts = "[...view.querySelectorAll('td, input')].map((part) => part.value ?? part.textContent)"
+    return view.evaluate(f"(view) => {parts}")
+
+
+REFUSED = {
+    "player.step = 99": "step must be from 0 to 4, the last step of the trace, got 99",
+    "player.speed = 0": "speed must be from 1 to 50, got 0",
+    "player.trace = {}": "trace: a run needs",
+    "explorer.prompt_length = 0": "prompt_length must be from 1 to 8,192, got 0",
+    "memory.model = 'GPT-9'": "model: ",
+}
+
+
+def test_a_refused_value_is_explained_and_changes_nothing(notebook):
+    before = [numbers(view) for name in LABELS for view in notebook.views(name)]
+    for code, message in REFUSED.items():
+        (error,) = errors(notebook.run_cell(-1, code))
+        assert error.startswith(f"TraitError: {message}")
+        expect(notebook.output("last")).to_contain_text(f"TraitError: {message}")
+    assert [numbers(view) for name in LABELS for view in notebook.views(name)] == before
+
+
+def test_a_linked_output_follows_the_player_and_moves_it(notebook):
+    one, other = notebook.views("player")
+    expect(notebook.output("linked")).to_contain_text("step 4 is drawn")
+    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    expect(notebook.output("linked")).to_contain_text("step 3 is drawn")
+    one.get_by_role("button", name="Play").click()
+    expect(notebook.output("linked")).to_contain_text("step 4 is drawn")
+    notebook.kernel("step.value = 1")
+    expect(notebook.output("linked")).to_contain_text("step 1 is drawn")
+    expect(other).to_contain_text("In the cache: 3 tokens")
+
+
+def test_keys_in_a_widget_do_not_edit_the_notebook(notebook):
+    model = notebook.views("memory")[0].get_by_role("combobox", name="Model")
+    model.focus()
+    for key in ("ArrowDown", "ArrowUp", "x", "m", "b", "Shift+M"):
+        model.press(key)
+        expect(notebook.active_cell()).to_contain_text("memory, memory")
+        expect(notebook.page.locator(".jp-Notebook-cell")).to_have_count(len(CELLS))
+        expect(model).to_be_focused()
+
+
+def test_shift_and_enter_in_a_widget_run_the_next_cell(notebook):
+    reset = notebook.views("memory")[0].get_by_role("button", name="Reset")
+    reset.focus()
+    expect(notebook.active_cell()).to_contain_text("memory, memory")
+    reset.press("Shift+Enter")
+    expect(notebook.active_cell()).to_contain_text("step 4 is drawn")
+    notebook.views("memory")
+
+
+SEEN_BY_AXE = "body { overflow: visible !important }"
+"""JupyterLab's body has no height: axe-core takes what overflows it for hidden."""
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_a_widget_is_accessible_in_both_themes(notebook, theme):
+    notebook.command("apputils:change-theme", theme=theme)
+    body = notebook.page.locator(f"body[data-jp-theme-name='{theme}']")
+    expect(body).to_be_attached()
+    notebook.page.add_style_tag(content=SEEN_BY_AXE)
+    for name in LABELS:
+        notebook.views(name)[0].scroll_into_view_if_needed()
+        assert violations(notebook.page, f"[aria-label='{LABELS[name]}']") == []

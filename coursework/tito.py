@@ -229,7 +229,7 @@ def late(name: str) -> ModuleType:
         return import_module(f"coursework.{name}")
     except ModuleNotFoundError as error:
         raise WorkError(
-            f"{error.name} is not installed: pip install 'tinytorch-kv-caching[coursework]'"
+            f"{error.name} is not installed: in the clone, pip install -e '.[coursework]'"
         ) from None
 
 

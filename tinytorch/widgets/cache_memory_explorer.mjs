@@ -6,7 +6,7 @@ import {
   decimals,
   exact,
   h,
-  integer,
+  integers,
   listen,
   memory,
   mount,
@@ -23,6 +23,7 @@ import { kvCacheBytes, longestThatFits, sequencesThatFit, weightBytes } from "./
 const NOBODY = "";
 const GIB = 2 ** 30;
 const ELEMENT_TYPES = { 32: "fp32", 16: "fp16, bf16", 8: "fp8, int8", 4: "int4" };
+const BITS = [16, 32, 8, 4];
 const KINDS = {
   MHA: "MHA: a key/value head for each query head",
   GQA: "GQA: query heads share key/value heads",
@@ -72,14 +73,9 @@ function deviceBar(spec, { cache, weights, device }) {
 export function render({ model, el, signal }) {
   const root = mount(el, "Cache memory explorer");
   const { element: status, say, stop: stopStatus } = announcer();
-  const limits = model.get("limits");
+  const { keys: numberKeys, within, values: numbers } = integers(model);
   const models = model.get("models");
-  const first = model.get("first_view");
   const names = models.map((spec) => spec.name);
-  const within = (key) => {
-    const [least, most] = limits[key];
-    return { least, most, fallback: first[key] };
-  };
   const set =
     (key, convert = (value) => value) =>
     (value) =>
@@ -130,19 +126,12 @@ export function render({ model, el, signal }) {
   );
 
   function read() {
-    const values = Object.fromEntries(
-      Object.keys(limits).map((key) => [key, integer(model, key, within(key))]),
-    );
-    const bits = Object.keys(ELEMENT_TYPES).map(Number);
     const chosen = [choice(model, "model", names), choice(model, "compare", [NOBODY, ...names])];
+    const values = numbers();
     return {
       ...values,
-      bits_per_element: bits.includes(model.get("bits_per_element"))
-        ? model.get("bits_per_element")
-        : 16,
-      bits_per_weight: bits.includes(model.get("bits_per_weight"))
-        ? model.get("bits_per_weight")
-        : 16,
+      bits_per_element: choice(model, "bits_per_element", BITS),
+      bits_per_weight: choice(model, "bits_per_weight", BITS),
       compare: chosen[1],
       specs: [...new Set(chosen)]
         .filter(Boolean)
@@ -156,7 +145,7 @@ export function render({ model, el, signal }) {
 
   function update() {
     view = read();
-    view.lengths = lengths(view.seq_len, limits.seq_len[1]);
+    view.lengths = lengths(view.seq_len, within("seq_len").most);
     modelField.select.value = view.specs[0].name;
     compareField.select.value = view.compare;
     seqLen.show(view.seq_len);
@@ -251,7 +240,7 @@ export function render({ model, el, signal }) {
     ];
   }
 
-  const keys = [...Object.keys(limits), "model", "compare", "bits_per_element", "bits_per_weight"];
+  const keys = [...numberKeys, "model", "compare", "bits_per_element", "bits_per_weight"];
   const release = listen(model, keys, update);
   update();
   return () => {

@@ -46,6 +46,16 @@ export function integer(model, key, { least, most, fallback }) {
   return Number.isFinite(value) ? Math.min(Math.max(value, least), most) : fallback;
 }
 
+/** The model's integers: their ranges, as fields take them, and their values. */
+export function integers(model) {
+  const limits = model.get("limits");
+  const first = model.get("first_view");
+  const within = (key) => ({ least: limits[key][0], most: limits[key][1], fallback: first[key] });
+  const values = () =>
+    Object.fromEntries(Object.keys(limits).map((key) => [key, integer(model, key, within(key))]));
+  return { keys: Object.keys(limits), within, values };
+}
+
 /** One of the choices, or the first. */
 export function choice(model, key, choices) {
   const value = model.get(key);

@@ -7,7 +7,7 @@ import {
   commit,
   exact,
   h,
-  integer,
+  integers,
   listen,
   mount,
   numberField,
@@ -75,15 +75,10 @@ function running(values) {
 export function render({ model, el, signal }) {
   const root = mount(el, "Operation explorer");
   const { element: status, say, stop: stopStatus } = announcer();
-  const limits = model.get("limits");
+  const { within, values: numbers } = integers(model);
   const models = model.get("models");
   const allKeys = [...KEYS, ...Object.keys(DIMENSIONS)];
-  const first = model.get("first_view");
   const names = models.map((spec) => spec.name);
-  const within = (key) => {
-    const [least, most] = limits[key];
-    return { least, most, fallback: first[key] };
-  };
 
   const modelField = selectField(
     "Model",
@@ -135,9 +130,7 @@ export function render({ model, el, signal }) {
   );
 
   function read() {
-    const values = Object.fromEntries(
-      Object.keys(limits).map((key) => [key, integer(model, key, within(key))]),
-    );
+    const values = numbers();
     const name = choice(model, "model", [...names, OWN]);
     const dims = Object.fromEntries(Object.keys(DIMENSIONS).map((key) => [key, values[key]]));
     const spec = models.find((each) => each.name === name) ?? {

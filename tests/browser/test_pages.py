@@ -25,7 +25,8 @@ def test_a_page_is_quiet_accessible_and_narrow(browser, site_url, path, scheme):
         page.set_viewport_size({"width": 360, "height": 740})
         page.wait_for_timeout(RESIZED_MS)
         assert overflow(page) <= 0
-        assert violations(page) == []
+        if scheme == "light":  # the colours of the dark page do not change with its width
+            assert violations(page) == []
         assert problems == []
         assert sum(sizes) < HEAVIEST
 

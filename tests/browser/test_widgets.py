@@ -96,7 +96,7 @@ def test_the_player_answers_to_the_keyboard(browser, site_url, from_file):
         assert cells(widget, "multiply-adds so far")[2] == f"{ratio:.1f}×"
         page.keyboard.press("Space")
         expect(widget.get_by_role("button", name="Pause")).to_be_visible()
-        expect(scrubber).to_have_value("3")
+        expect(scrubber).to_have_value(re.compile(r"^[1-9]\d?$"))
         page.keyboard.press("Space")
         expect(widget.get_by_role("button", name="Play")).to_be_visible()
         stopped = scrubber.input_value()

@@ -24,6 +24,11 @@ def grade(folder: Path, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=PACKAGE, capture_output=True, text=True, check=False)
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs, and to all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def marks(folder: Path) -> dict[str, dict[str, str]]:
     file = folder.with_name(f"{folder.name}-graded") / "marks.csv"
     with file.open(encoding="utf-8", newline="") as stream:
@@ -131,7 +136,13 @@ def test_an_interrupted_run_goes_on(tmp_path):
     save(student_notebook(), folder, "first")
     save(student_notebook(), folder, "second")
     command = [sys.executable, "-m", "coursework.grading", str(folder), "--jobs", "1"]
-    run = subprocess.Popen(command, cwd=PACKAGE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen(
+        command,
+        cwd=PACKAGE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=hear_interrupts,
+    )
     progress = tmp_path / "two-graded/progress.json"
     while not progress.exists() and run.poll() is None:
         time.sleep(0.1)

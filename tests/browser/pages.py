@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+AXE = {"preload": False, "resultTypes": ["violations"]}
+"""The site has no other host's style sheets to load, and what passes needs no report."""
+
 
 @contextmanager
 def opened(browser: Browser, url: str, host: str, **options):
@@ -42,7 +45,7 @@ def opened(browser: Browser, url: str, host: str, **options):
 
 def violations(page: Page, within: str | None = None) -> list[str]:
     """What axe-core finds in a page or a part of it, of serious and critical level."""
-    found = Axe().run(page, within, {"preload": False}).response["violations"]
+    found = Axe().run(page, within, AXE).response["violations"]
     return [
         f"{item['id']}: {node['html'][:200]}"
         for item in found

@@ -20,7 +20,7 @@ book: $(VENV)/book.done model  ## Build the website
 
 serve: $(VENV)/serve.done model  ## Serve the website, and build it again when a file changes
 	$(BIN)/jupyter-book config sphinx .
-	$(BIN)/sphinx-autobuild . _build/html -d _build/.doctrees --watch tinytorch \
+	PYTHONPATH=book/_ext $(BIN)/sphinx-autobuild . _build/html -d _build/.doctrees --watch tinytorch \
 		--ignore '*/conf.py' --ignore '*/_build/*' --port $(PORT) $(if $(NO_BROWSER),,--open-browser)
 
 lab: $(VENV)/lab.done model  ## Open the pages as notebooks in JupyterLab

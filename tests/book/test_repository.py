@@ -91,8 +91,14 @@ def test_without_a_repository_no_button_is_broken(small_book: SmallBook):
     assert not (small_book.folder / "_build/html/sitemap.xml").exists()
 
 
-def test_the_executed_notebook_can_be_downloaded(small_book: SmallBook):
+@pytest.mark.parametrize("from_cache", [False, True])
+def test_the_executed_notebook_can_be_downloaded(small_book: SmallBook, from_cache: bool):
     assert small_book.build().returncode == 0
+    if from_cache:
+        page = small_book.folder / "book/second.md"
+        page.write_text(page.read_text() + "\nMore prose, and the same code.\n")
+        assert small_book.build().returncode == 0
+        assert "More prose" in small_book.html("second")
     assert "_sources/book/second.ipynb" in small_book.html("second")
     notebook = nbformat.read(
         small_book.folder / "_build/html/_sources/book/second.ipynb", as_version=4

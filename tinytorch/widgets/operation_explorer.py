@@ -16,11 +16,13 @@ from tinytorch.analysis import (
 )
 from tinytorch.analysis.chart import Chart
 from tinytorch.analysis.costs import has_operation_count
+from tinytorch.analysis.model_zoo import DIMENSIONS
 from tinytorch.core import ModelConfig
 from tinytorch.widgets.base import ChapterWidget, IntRange
 from tinytorch.widgets.records import model_record
 
 OWN = "your own"
+OWN_DIMENSIONS = (*DIMENSIONS, "vocab_size")
 COUNTED = {
     "kv_projections": "tokens turned into keys and values",
     "score_pairs": "query-key pairs of one head",
@@ -61,13 +63,7 @@ class OperationExplorer(ChapterWidget):
         "counted",
         "cumulative",
         "log_scale",
-        "num_layers",
-        "embed_dim",
-        "num_heads",
-        "num_kv_heads",
-        "head_dim",
-        "mlp_dim",
-        "vocab_size",
+        *OWN_DIMENSIONS,
     )
 
     models = traitlets.List([model_record(spec) for spec in COUNTABLE], read_only=True).tag(
@@ -107,8 +103,7 @@ class OperationExplorer(ChapterWidget):
         """Return the chosen model, or one of the chosen dimensions."""
         if self.model != OWN:
             return get_model(self.model)
-        names = OperationExplorer.view_traits[6:]
-        return ModelConfig(**{name: getattr(self, name) for name in names})
+        return ModelConfig(**{name: getattr(self, name) for name in OWN_DIMENSIONS})
 
     def work(self, *, use_cache: bool) -> list[int]:
         """Count what each pass of the generation takes.

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinytorch.analysis import ModelSpec
+from tinytorch.analysis.model_zoo import DIMENSIONS
 
 Record = dict[str, object]
 
 COPIED = (
     "name",
     "attention",
-    "num_layers",
-    "embed_dim",
-    "num_heads",
-    "num_kv_heads",
-    "head_dim",
-    "mlp_dim",
+    *DIMENSIONS,
     "vocab_size",
     "num_parameters",
     "window",

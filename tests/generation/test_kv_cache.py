@@ -488,14 +488,14 @@ def test_repr_tells_sizes_and_use():
     cache = KVCache(1, 1024, num_layers=12, num_heads=12, head_dim=64)
     text = (
         "KVCache(batch_size=1, max_seq_len=1024, num_layers=12, num_heads=12, head_dim=64, "
-        "dtype=float32): {} tokens, {} of 72.0 MiB"
+        "dtype=float32): {} tokens, {} of 72.00 MiB"
     )
-    assert repr(cache) == text.format(0, 0.0)
+    assert repr(cache) == text.format(0, "0.00")
     new = np.ones((1, 12, 512, 64), np.float32)
     for layer in range(12):
         cache.update(layer, new, new)
     cache.advance(512)
-    assert repr(cache) == text.format(512, 36.0)
+    assert repr(cache) == text.format(512, "36.00")
 
 
 class ListCache:

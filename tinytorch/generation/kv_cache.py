@@ -250,7 +250,7 @@ class KVCache:
             f"KVCache(batch_size={self.batch_size}, max_seq_len={self.max_seq_len}, "
             f"num_layers={self.num_layers}, num_heads={self.num_heads}, "
             f"head_dim={self.head_dim}, dtype={self.dtype}): "
-            f"{self._seq_pos} tokens, {self.nbytes_used / MIB:.1f} of {self.nbytes / MIB:.1f} MiB"
+            f"{self._seq_pos} tokens, {self.nbytes_used / MIB:.2f} of {self.nbytes / MIB:.2f} MiB"
         )
 
     def _row_length(self) -> int:

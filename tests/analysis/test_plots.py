@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinytorch.analysis import plots, table
-from tinytorch.analysis.chart import COLOURS, INK
+from tinytorch.analysis.chart import COLOURS, INK, STATES
 
 ALT = "What the figure says."
 LINES = {"first": ([1, 2, 3], [1, 4, 9]), "second": ([1, 2, 3], [1, 2, 3])}
@@ -103,7 +103,7 @@ def test_the_roof_is_the_lower_of_both_limits(charts):
 
 
 def test_colours_stand_out_on_white_and_on_the_dark_theme():
-    for colour in COLOURS:
+    for colour in (*COLOURS, *STATES.values()):
         assert contrast(colour, "#ffffff") >= 3
         assert contrast(colour, "#121212") >= 3
 
@@ -115,6 +115,20 @@ def test_a_number_of_series_without_colours_is_refused(count):
         plots.curves(lines, x_label="x", y_label="y", alt=ALT)
     with pytest.raises(ValueError, match=f"got {count}"):
         plots.bars({str(i): {"a": 1} for i in range(count)}, x_label="x", alt=ALT)
+
+
+def test_a_state_has_its_colour_in_lines_and_bars():
+    lines = plots.curves(LINES, x_label="x", y_label="y", alt=ALT, states=("again", "kept"))
+    drawn = [line.get_color() for line in lines.figure.axes[0].lines]
+    assert drawn == [STATES["again"], STATES["kept"]]
+    bars = plots.bars({"a": {"one": 1.0}}, x_label="GiB", alt=ALT, states=("now",))
+    assert f"var(--now, {STATES['now']})" in bars.svg()
+
+
+@pytest.mark.parametrize("states", [("kept",), ("kept", "stale")])
+def test_states_that_do_not_fit_the_lines_are_refused(states):
+    with pytest.raises(ValueError, match="states must be 2 of"):
+        plots.curves(LINES, x_label="x", y_label="y", alt=ALT, states=states)
 
 
 def test_a_table_shows_the_columns_asked_for():

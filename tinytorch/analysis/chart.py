@@ -14,12 +14,18 @@ from matplotlib.figure import Figure
 INK = "#000001"
 """Stands for the colour of the surrounding text until the SVG is written."""
 
-BLUE, ORANGE, GREEN, PINK = "#2487c8", "#d55e00", "#00946e", "#c46a9b"
-COLOURS = (BLUE, ORANGE, GREEN, PINK)
-"""Each at least 3:1 against a white and a near-black page, and apart for colour-blind readers.
+STATES = {"kept": "#2487c8", "now": "#d55e00", "again": "#7f7f7f"}
+"""What a colour means in every drawing, chart and figure of the book: kept in the cache, computed
+now, computed again. A run without a cache is drawn in the colour of "again", one with it in that
+of "kept". A page may set ``--kept``, ``--now`` and ``--again``."""
 
-After Okabe and Ito 2008, "Color Universal Design", with two of them darkened. A page may set the
-CSS variables ``--chart-1`` to ``--chart-4`` to shades with more contrast in its theme.
+GREEN, PINK, GOLD, VIOLET = "#00946e", "#c46a9b", "#a47a00", "#8d70d6"
+COLOURS = (GREEN, PINK, GOLD, VIOLET)
+"""For what has no such state: models, methods, machines.
+
+All of them have at least 3:1 against a white and a near-black page, and are apart for colour-blind
+readers: after Okabe and Ito 2008, "Color Universal Design", some of them darkened. A page may set
+``--chart-1`` to ``--chart-4`` to shades with more contrast in its theme.
 """
 
 LINE_STYLES = ("-", "--", "-.", ":")
@@ -81,6 +87,8 @@ class Chart:
         text = re.sub(r"<!DOCTYPE.*?>", "", file.getvalue(), flags=re.DOTALL)
         for i, colour in enumerate(COLOURS, start=1):
             text = text.replace(f": {colour}", f": var(--chart-{i}, {colour})")
+        for state, colour in STATES.items():
+            text = text.replace(f": {colour}", f": var(--{state}, {colour})")
         root = ElementTree.fromstring(text.replace(INK, "currentColor"))
         metadata = root.find(f"{{{SVG}}}metadata")
         if metadata is not None:

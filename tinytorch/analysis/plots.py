@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from tinytorch.analysis.chart import BLUE, COLOURS, INK, LINE_STYLES, SIZE, STYLE, Chart
+from tinytorch.analysis.chart import COLOURS, INK, LINE_STYLES, SIZE, STATES, STYLE, Chart
 
 
 def curves(
@@ -28,6 +28,7 @@ def curves(
     x_log: bool = False,
     y_log: bool = False,
     markers: bool = False,
+    states: Sequence[str] = (),
 ) -> Chart:
     """Draw up to four lines, each named at its end.
 
@@ -44,6 +45,9 @@ def curves(
         Logarithmic axes.
     markers : bool
         Mark the points, where they are measurements.
+    states : sequence of str
+        For each line, the state of `tinytorch.analysis.chart.STATES` whose colour it has.
+        Default: the colours that mean none.
 
     Returns
     -------
@@ -52,13 +56,13 @@ def curves(
     Raises
     ------
     ValueError
-        If there are no lines, or more than there are colours.
+        If there are no lines, or more than there are colours, or a state is unknown.
     """
     _require_series(lines)
     figure, axes = _new_figure(x_label, y_label, title)
     ends = []
     with rc_context(STYLE):
-        styles = zip(lines.items(), COLOURS, LINE_STYLES, strict=False)
+        styles = zip(lines.items(), _colours(lines, states), LINE_STYLES, strict=False)
         for (name, (x, y)), colour, line_style in styles:
             marker = "o" if markers else None
             axes.plot(x, y, color=colour, linestyle=line_style, marker=marker)
@@ -91,6 +95,7 @@ def bars(
     value_format: str = "{:,.1f}",
     stacked: bool = False,
     x_log: bool = False,
+    states: Sequence[str] = (),
 ) -> Chart:
     """Draw horizontal bars with their values written behind them.
 
@@ -108,6 +113,8 @@ def bars(
     stacked : bool
         Put the series behind each other instead of below each other.
     x_log : bool
+    states : sequence of str
+        As in `curves`, for each series.
 
     Returns
     -------
@@ -116,9 +123,10 @@ def bars(
     Raises
     ------
     ValueError
-        If there are no series, or more than there are colours.
+        If there are no series, or more than there are colours, or a state is unknown.
     """
     _require_series(groups)
+    colours = _colours(groups, states)
     categories = list(next(iter(groups.values())))
     rows_per_category = 1 if stacked else len(groups)
     height = 1.1 + 0.3 * len(categories) * (rows_per_category + 0.35) + 0.3 * (len(groups) > 1)
@@ -126,7 +134,7 @@ def bars(
     thickness = 0.74 / rows_per_category
     base = np.zeros(len(categories))
     with rc_context(STYLE):
-        for i, ((name, values), colour) in enumerate(zip(groups.items(), COLOURS, strict=False)):
+        for i, ((name, values), colour) in enumerate(zip(groups.items(), colours, strict=False)):
             lengths = np.array([values[category] for category in categories], dtype=float)
             offset = 0 if stacked else (i - (len(groups) - 1) / 2) * thickness
             drawn = axes.barh(
@@ -194,7 +202,7 @@ def cells(
     figure, axes = _new_figure(x_label, y_label, title)
     with rc_context(STYLE):
         mesh = axes.pcolormesh(
-            values, cmap=_fading(BLUE), vmin=low, vmax=high, edgecolor=INK, linewidth=0.3
+            values, cmap=_fading(STATES["kept"]), vmin=low, vmax=high, edgecolor=INK, linewidth=0.3
         )
         axes.invert_yaxis()
         for axis, length in ((axes.xaxis, values.shape[1]), (axes.yaxis, values.shape[0])):
@@ -268,6 +276,16 @@ def _new_figure(
 def _require_series(series: Mapping[str, object]) -> None:
     if not 1 <= len(series) <= len(COLOURS):
         raise ValueError(f"need 1 to {len(COLOURS)} series, got {len(series)}")
+
+
+def _colours(series: Mapping[str, object], states: Sequence[str]) -> Sequence[str]:
+    if not states:
+        return COLOURS
+    if len(states) != len(series) or not set(states) <= set(STATES):
+        raise ValueError(
+            f"states must be {len(series)} of {sorted(STATES)}, one for each series, got {states}"
+        )
+    return [STATES[state] for state in states]
 
 
 def _separate_thousands(axes: Axes) -> None:

@@ -131,6 +131,7 @@ class GenerationPlayer(ChapterWidget):
             x_label="tokens in the text",
             y_label=f"{word}multiply-adds, {'added up' if self.cumulative else 'this step'}",
             y_log=self.log_scale,
+            states=("again", "kept"),
             alt=f"The work of generating {len(run['text'])} tokens: without a cache it grows much "
             f"faster than with one.",
         )

@@ -38,8 +38,8 @@ test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and 
 binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, open each page in it, run all cells
 	$(BIN)/python -m tests.binder.check $(PAGES)
 
-browser: $(VENV)/dev.done  ## Install Chromium, unless there is one
-	$(BIN)/python -m tests.browser.chromium
+browser: $(VENV)/dev.done  ## Install Chromium, Firefox and WebKit, unless they are there
+	$(BIN)/python -m tests.browser.installed
 
 lint: $(VENV)/dev.done  ## Check format, style and spelling
 	$(BIN)/ruff format --check .

@@ -10,8 +10,8 @@ import statistics
 
 from playwright.sync_api import sync_playwright
 
-from tests.browser.chromium import find_chromium
 from tests.browser.conftest import FLAGS
+from tests.browser.installed import find_chromium
 from tests.widgets.runs import small_run
 from tinytorch.widgets import WIDGETS, GenerationPlayer
 from tinytorch.widgets.bundle import site_script, source

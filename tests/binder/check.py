@@ -23,8 +23,8 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests.binder.image import ROOT, Image
-from tests.browser.chromium import find_chromium
 from tests.browser.conftest import FLAGS
+from tests.browser.installed import find_chromium
 from tests.browser.lab import Notebook, errors, jupyterlab
 
 MEMORY = 2 * 2**30

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import find_chromium
+from tests.browser.installed import find_chromium
 from tests.browser.server import serve
 
 SITE = Path(__file__).parents[2] / "_build" / "html"

@@ -2,14 +2,15 @@
 
 import os
 
+from tinytorch.widgets.answer_field import AnswerField
 from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.operation_explorer import OperationExplorer
 
-WIDGETS = (GenerationPlayer, OperationExplorer, CacheMemoryExplorer)
+WIDGETS = (GenerationPlayer, OperationExplorer, CacheMemoryExplorer, AnswerField)
 
 if os.environ.get(STATIC):
     show_on_a_website()
 
-__all__ = ["CacheMemoryExplorer", "GenerationPlayer", "OperationExplorer"]
+__all__ = ["AnswerField", "CacheMemoryExplorer", "GenerationPlayer", "OperationExplorer"]

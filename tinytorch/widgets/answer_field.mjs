@@ -1,0 +1,75 @@
+// A field that checks a number: right, a factor that has a name, or how far off.
+import { button, decimals, exact, h, mount, times } from "./common.mjs";
+
+const CLOSE = 0.005;
+
+/** Factors that a wrong answer often is of the right one, and what each suggests. */
+const FACTORS = [
+  [2, "Twice the answer: something is counted two times."],
+  [1 / 2, "Half the answer: a factor of 2 is missing."],
+  [4, "Four times the answer."],
+  [1 / 4, "A quarter of the answer."],
+  [8, "Eight times the answer: bits instead of bytes?"],
+  [1 / 8, "An eighth of the answer: bytes instead of bits?"],
+  [10, "Ten times the answer."],
+  [1 / 10, "A tenth of the answer."],
+];
+
+const UNITS = [
+  [2 ** 20 / 1e6, "This is in units of 1,000 (MB): asked for are units of 1,024 (MiB)."],
+  [2 ** 30 / 1e9, "This is in units of 1,000 (GB): asked for are units of 1,024 (GiB)."],
+  [2 ** 10 / 1e3, "This is in units of 1,000 (kB): asked for are units of 1,024 (KiB)."],
+];
+
+/** The number that was typed, with commas between thousands and a unit behind it, or NaN. */
+export function parse(text) {
+  const plain = text.replace(/[\s,_]/g, "").replace(/(%|x|×|[a-z]+)$/i, "");
+  return plain === "" ? Number.NaN : Number(plain);
+}
+
+/** Say whether a number is the answer, and how far off it is. */
+export function judge(typed, { answer, unit, tolerance, hints }) {
+  if (!Number.isFinite(typed)) {
+    return { right: false, text: "Type a number, such as 1,234 or 36.6." };
+  }
+  const ratio = typed / answer;
+  const shown = Number.isInteger(answer) ? exact(answer) : decimals(answer);
+  if (Math.abs(ratio - 1) <= Math.max(tolerance, 1e-12)) {
+    return { right: true, text: `Right: ${shown}${unit && ` ${unit}`}.` };
+  }
+  if (ratio <= 0) return { right: false, text: "The answer has the other sign." };
+  const own = Object.entries(hints).map(([factor, text]) => [Number(factor), text]);
+  const binary = /\b[KMG]iB\b/.test(unit) ? UNITS : [];
+  const near = ([factor]) => Math.abs(ratio / factor - 1) <= CLOSE;
+  const named = [...own, ...binary, ...FACTORS].find(near);
+  return { right: false, text: named ? named[1] : distance(ratio) };
+}
+
+function distance(ratio) {
+  if (ratio >= 1.5) return `Too large: ${times(ratio)} the answer.`;
+  if (ratio <= 1 / 1.5) return `Too small: the answer is ${times(1 / ratio)} as large.`;
+  const percent = decimals(Math.abs(ratio - 1) * 100);
+  return `Close: ${percent} % too ${ratio > 1 ? "large" : "small"}.`;
+}
+
+export function render({ model, el }) {
+  const get = (key) => model.get(key);
+  const root = mount(el, `Your answer: ${get("label")}`);
+  root.classList.add("tt-answer");
+  const input = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
+  const verdict = h("p", { role: "status" });
+  const check = () => {
+    const data = { answer: get("answer"), unit: get("unit"), tolerance: get("tolerance") };
+    const { right, text } = judge(parse(input.value), { ...data, hints: get("hints") });
+    verdict.textContent = text;
+    verdict.classList.toggle("tt-right", right);
+    input.setAttribute("aria-invalid", String(!right));
+  };
+  input.addEventListener("keydown", ({ key }) => key === "Enter" && check());
+  root.append(
+    h("label", {}, h("span", {}, get("label")), input),
+    h("span", {}, get("unit")),
+    button("Check", check),
+    verdict,
+  );
+}

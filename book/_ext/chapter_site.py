@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape, unescape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,8 +53,12 @@ def choose_assets(
             # The search page starts to search while it is read.
             script.attributes["defer"] = "defer" if pagename != "search" else None
     if doctree is not None:
-        text = describe(doctree).replace("&", "&amp;").replace('"', "&quot;")
+        text = escape(describe(doctree))
         context["metatags"] += f'\n<meta name="description" content="{text}" />'
+        if not app.config.html_baseurl:  # else sphinxext-opengraph writes them, and an image
+            title = escape(unescape(re.sub("<[^>]*>", "", context["title"])))
+            for name, value in (("title", title), ("description", text), ("type", "article")):
+                context["metatags"] += f'\n<meta property="og:{name}" content="{value}" />'
 
 
 def mend_roles(

@@ -60,6 +60,17 @@ def test_every_page_describes_itself(soups):
     assert len(descriptions) == len(soups)
 
 
+def test_a_shared_link_and_a_tab_name_the_page_once(soups):
+    titles = [soup.title.string.strip() for soup in soups.values()]
+    assert len(set(titles)) == len(titles)
+    for page, soup in soups.items():
+        first, *rest = soup.title.string.strip().split(" — ")
+        assert first not in rest, page
+        shared = {tag["property"]: tag["content"] for tag in soup("meta", property=True)}
+        assert shared["og:title"] == first, page
+        assert len(shared["og:description"]) >= 20, page
+
+
 def test_every_figure_has_a_text_alternative(soups):
     charts = 0
     for page, soup in soups.items():

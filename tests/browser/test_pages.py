@@ -1,5 +1,7 @@
 """Every page, light and dark, in a real browser."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -66,6 +68,59 @@ def test_search_finds_a_word(browser, site_url, from_file):
         expect(page.locator("#search-results li a").first).to_be_visible()
         assert "Build the cache" in page.locator("#search-results").inner_text()
         assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("memory", "memory"),
+        ("GQA", "memory"),
+        ("prefill", "enable"),
+        ("overflow", "build"),
+        ("speedup", "speed"),
+        ("roofline", "speed"),
+        ("paged", "beyond"),
+        ("padding", "bugs"),
+    ],
+)
+def test_search_finds_the_page_that_teaches_a_word_first(browser, site_url, word, page):
+    with opened(browser, f"{site_url}/search.html?q={word}", site_url) as (tab, problems, _):
+        first = tab.locator("#search-results li a").first
+        expect(first).to_be_visible()
+        assert f"book/{page}.html" in first.get_attribute("href")
+        field = tab.locator(".bd-search-container input")
+        icon = tab.locator(".bd-search-container .bd-search i").bounding_box()
+        padding = field.evaluate("e => parseFloat(getComputedStyle(e).paddingLeft)")
+        assert icon["x"] + icon["width"] <= field.bounding_box()["x"] + padding
+        assert problems == []
+
+
+CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math-block)")]
+  .filter((e) => e.getClientRects().length && getComputedStyle(e).overflowX !== "visible")
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.textContent.trim().slice(0, 80))"""
+"""What would have to be scrolled to be read."""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_is_cut_off_on_paper(browser, site_url, path):
+    size = {"width": 794, "height": 1123}  # A4 at 96 dots an inch
+    with opened(browser, f"{site_url}/{path}", site_url, viewport=size) as (page, _, _sizes):
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate(CUT) == []
+        assert overflow(page) <= 0
+        for hint in page.locator(".toggle-button, details.hide > summary").all():
+            assert not hint.is_visible()
+        for solution in page.locator("div.solution.dropdown > .section").all():
+            assert solution.is_visible()
+
+
+def test_the_search_button_is_called_what_it_shows(browser, site_url):
+    with opened(browser, f"{site_url}/book/intro.html", site_url) as (page, _, _sizes):
+        button = page.locator("button.search-button-field")
+        assert not button.get_attribute("aria-label")
+        expect(button).to_have_accessible_name(re.compile("^Search Ctrl"))
 
 
 def test_the_keyboard_reaches_the_text_and_the_copy_button(browser, site_url):

@@ -1,0 +1,13 @@
+// How the search ranks: a page that teaches a word before a page that only defines or lists it.
+var Scorer = {
+  objNameMatch: 11,
+  objPartialMatch: 6,
+  objPrio: { 0: 15, 1: 5, 2: -5 },
+  objPrioDefault: 0,
+  title: 15,
+  partialTitle: 7,
+  term: 5,
+  partialTerm: 2,
+  score: ([docname, , , , score]) =>
+    /(glossary|api|bibliography|execution)$/.test(docname) ? score / 2 : score,
+};

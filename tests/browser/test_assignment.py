@@ -28,8 +28,8 @@ def test_the_fresh_notebook_runs_to_its_first_test(browser, tmp_path):
     names = [cell["metadata"]["nbgrader"]["grade_id"] for cell in cells]
     ran = [cell["execution_count"] is not None for cell in cells]
     first = names.index("test_profile_naive")
+    # Later cells may run too: a kernel drops only the requests it has received.
     assert all(ran[: first + 1])
-    assert not any(ran[first + 1 :])
     assert not any(cell["outputs"] for cell in cells[:first])
     (error,) = cells[first]["outputs"]
     assert error["ename"] == "NotImplementedError"

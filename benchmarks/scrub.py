@@ -14,7 +14,7 @@ from tests.browser.conftest import FLAGS
 from tests.browser.installed import find_chromium
 from tests.widgets.runs import small_run
 from tinytorch.widgets import WIDGETS, GenerationPlayer
-from tinytorch.widgets.bundle import site_script, source
+from tinytorch.widgets.bundle import site_script, styles
 
 NUM_TOKENS, NUM_LAYERS = 128, 30
 
@@ -37,7 +37,7 @@ def main() -> None:
     """Print the medians."""
     player = GenerationPlayer(small_run(NUM_TOKENS, NUM_LAYERS))
     script = site_script({widget.__name__: widget.module for widget in WIDGETS})
-    page_html = f"<style>{source('widgets.css')}</style>{player.to_html()}<script>{script}</script>"
+    page_html = f"<style>{styles()}</style>{player.to_html()}<script>{script}</script>"
     order = [*range(NUM_TOKENS), *range(0, NUM_TOKENS, 7), *reversed(range(NUM_TOKENS))]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)

@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 
 from tinytorch.widgets import WIDGETS
 from tinytorch.widgets.base import STATIC
-from tinytorch.widgets.bundle import site_script, source
+from tinytorch.widgets.bundle import site_script, styles
 
 SCRIPT, STYLE = "widgets.js", "widgets.css"
 MARK = "data-afm="
@@ -37,7 +37,7 @@ def write_assets(app: Sphinx, exception: Exception | None) -> None:
         return
     modules = {widget.__name__: widget.module for widget in WIDGETS}
     (static / SCRIPT).write_text(site_script(modules), encoding="utf-8")
-    (static / STYLE).write_text(source("widgets.css"), encoding="utf-8")
+    (static / STYLE).write_text(styles(), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -14,7 +14,7 @@ from IPython.display import HTML, display
 from traitlets import TraitError
 
 from tinytorch.analysis.chart import Chart
-from tinytorch.widgets.bundle import source, widget_module
+from tinytorch.widgets.bundle import styles, widget_module
 
 STATIC = "TINYTORCH_STATIC_WIDGETS"
 """A variable that is set where notebooks run for a website, whose readers have no kernel."""
@@ -55,7 +55,7 @@ class ChapterWidget(anywidget.AnyWidget):
     def __init_subclass__(cls, **kwargs):
         if "module" in vars(cls):  # anywidget derives a class for each widget
             cls._esm = widget_module(cls.module)
-            cls._css = source("widgets.css")
+            cls._css = styles()
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **values):

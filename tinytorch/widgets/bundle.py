@@ -7,7 +7,8 @@ from functools import cache
 from importlib.resources import files
 
 SHARED = ("common", "costs", "chart")
-IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
+STYLES = ("frame", "generation_player", "cache_memory_explorer", "answer_field")
+IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
 
 
@@ -17,6 +18,20 @@ def source(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
+def styles() -> str:
+    """Return the style of all widgets."""
+    return "\n".join(source(f"{name}.css") for name in STYLES)
+
+
+def _parts(module: str) -> list[str]:
+    """Return a view's modules, each after those that it imports, without the shared ones."""
+    parts = []
+    for name in IMPORT.findall(source(f"{module}.mjs")):
+        if name not in SHARED:
+            parts += [part for part in _parts(name) if part not in parts]
+    return [*parts, module]
+
+
 def _without_modules(*names: str) -> str:
     texts = (EXPORT.sub("", IMPORT.sub("", source(f"{name}.mjs"))) for name in names)
     return "\n".join(texts)
@@ -24,7 +39,7 @@ def _without_modules(*names: str) -> str:
 
 def _view(module: str) -> str:
     """Return an expression whose names hide, and never meet, those of the shared modules."""
-    return f"(() => {{\n{_without_modules(module)}\nreturn {{ render }};\n}})()"
+    return f"(() => {{\n{_without_modules(*_parts(module))}\nreturn {{ render }};\n}})()"
 
 
 def widget_module(name: str) -> str:

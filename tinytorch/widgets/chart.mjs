@@ -51,12 +51,16 @@ function scale(values, from, to, { log, most, zero }) {
   return { place, ticks: linearTicks(top, most).filter((tick) => tick >= bottom) };
 }
 
+/** The class of a line's colour: of the state that it shows, or the next of the series' colours. */
+const colour = ({ state }, i) => (state ? `tt-${state}` : `tt-c${i + 1}`);
+
 /**
  * A chart of lines over a common x. A cursor reads values; `onCursor` is told where a press or a key
  * puts it, and a mouse that only hovers leaves it there.
  *
- * draw() takes {x, series: [{name, y}], xLabel, yLabel, yUnit, log, xLog, format}: y holds Numbers or
- * BigInts, and `format` turns one into text. With `limits`, [{name, y}], level lines are drawn too.
+ * draw() takes {x, series: [{name, y, state}], xLabel, yLabel, yUnit, log, xLog, format}: y holds
+ * Numbers or BigInts, `format` turns one into text, and a state ("kept", "now", "again") is a colour
+ * of its own. With `limits`, [{name, y}], level lines are drawn too.
  */
 export function lineChart({ label, onCursor, signal }) {
   const grid = h("svg:g", { class: "tt-grid" });
@@ -84,7 +88,7 @@ export function lineChart({ label, onCursor, signal }) {
     const keys = data.series.map((series, i) => {
       const line = { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": DASHES[i] };
       const key = h("svg:svg", {
-        class: `tt-key tt-c${i + 1}`,
+        class: `tt-key ${colour(series, i)}`,
         width: 28,
         height: 12,
         "aria-hidden": true,
@@ -139,8 +143,8 @@ export function lineChart({ label, onCursor, signal }) {
     );
     const xs = data.x.map((value) => x.place(value));
     pixels = { xs, points: ys.map((row) => row.map((value, i) => [xs[i], y.place(value)])) };
-    const lines = data.series.map((_, i) =>
-      h("svg:polyline", { class: `tt-c${i + 1}`, "stroke-dasharray": DASHES[i] }),
+    const lines = data.series.map((series, i) =>
+      h("svg:polyline", { class: colour(series, i), "stroke-dasharray": DASHES[i] }),
     );
     const limits = levels.flatMap(({ name, y: value }, i) => {
       const at = y.place(value);
@@ -155,7 +159,7 @@ export function lineChart({ label, onCursor, signal }) {
     const ends = { y1: MARGIN.top, y2: base };
     setAttributes(rule, ends);
     dots.replaceChildren(
-      ...lines.map((_, i) => h("svg:circle", { class: `tt-c${i + 1}`, r: 4.5 })),
+      ...data.series.map((series, i) => h("svg:circle", { class: colour(series, i), r: 4.5 })),
     );
     setAttributes(svg, { "aria-valuemax": data.x.length - 1 });
     reveal(shown);

@@ -7,7 +7,7 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test browser binder-check lint model bench assignment \
+.PHONY: help book serve lab notebooks links test look browser binder-check lint model bench assignment \
 	grade constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -37,6 +37,9 @@ test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and 
 
 binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, open each page in it, run all cells
 	$(BIN)/python -m tests.binder.check $(PAGES)
+
+look: $(VENV)/dev.done browser  ## Draw each page of the built website as it looks everywhere: make look PAGES="enable speed"
+	$(BIN)/python -m tests.browser.look $(PAGES)
 
 browser: $(VENV)/dev.done  ## Install Chromium, Firefox and WebKit, unless they are there
 	$(BIN)/python -m tests.browser.installed

@@ -16,6 +16,14 @@ NOT_DEFERRED = "documentation_options"  # inline scripts read what it sets
 ICON = re.compile(r'class="[^"]*\bfa-(?:solid|regular|brands|lg|fw)?[^"]*"')
 DESCRIPTION_LENGTH = 160
 
+MENDED = {
+    '<div role="list" class="citation-list">': "<div>",  # its entries are no list items
+    ' role="doc-biblioentry"': "",  # WAI-ARIA has withdrawn it
+    '<summary aria-label="Toggle hidden content">': "<summary>",  # it says what it shows
+    '<th class="head"><p></p></th>': '<td class="head"></td>',  # the corner heads nothing
+}
+"""What docutils and myst-nb write, and what should be there."""
+
 
 def drop_thebe(app: Sphinx, config: Config) -> None:
     """Disconnect sphinx-thebe, which Jupyter Book always loads.
@@ -61,13 +69,13 @@ def choose_assets(
                 context["metatags"] += f'\n<meta property="og:{name}" content="{value}" />'
 
 
-def mend_roles(
+def mend_markup(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Remove a role that docutils gives to bibliographies: their entries are no list items."""
-    wrong, right = '<div role="list" class="citation-list">', "<div>"
-    if "body" in context:
-        context["body"] = context["body"].replace(wrong, right)
+    """Mend what screen readers would be told wrongly."""
+    for wrong, right in MENDED.items():
+        if "body" in context:
+            context["body"] = context["body"].replace(wrong, right)
 
 
 def describe(doctree: nodes.document) -> str:
@@ -126,6 +134,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", drop_thebe, priority=100)
     app.connect("config-inited", add_social_tags, priority=200)
     app.connect("html-page-context", choose_assets, priority=900)
-    app.connect("html-page-context", mend_roles)
+    app.connect("html-page-context", mend_markup)
     app.connect("build-finished", lighten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.browser.axe import install_axe
+
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DEBIAN = {
     "chromium": lambda: find_chromium(),
@@ -49,5 +51,6 @@ def install() -> None:
 
 if __name__ == "__main__":
     install()
+    install_axe()
     for package, is_there in DEBIAN.items():
         print(f"{package}: {'there' if is_there() else 'not there'}")

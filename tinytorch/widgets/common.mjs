@@ -191,9 +191,15 @@ export function tableOnRequest(summary, rows) {
   return { details, refresh };
 }
 
+/** A row of column headings; the corner above headings of rows may be empty. */
+export function headingRow(headings) {
+  const cells = headings.map((text) => (text ? h("th", { scope: "col" }, text) : h("td")));
+  return h("tr", {}, ...cells);
+}
+
 /** A table; the first row holds the column headings, the first column those of the rows. */
 export function table([headings, ...rows]) {
-  const head = h("tr", {}, ...headings.map((text) => h("th", { scope: "col" }, text)));
+  const head = headingRow(headings);
   const body = rows.map(([first, ...rest]) =>
     h("tr", {}, h("th", { scope: "row" }, first), ...rest.map((text) => h("td", {}, text))),
   );

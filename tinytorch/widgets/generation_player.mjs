@@ -6,6 +6,7 @@ import {
   commit,
   exact,
   h,
+  headingRow,
   integer,
   listen,
   memory,
@@ -111,7 +112,7 @@ function counters(trace) {
   const headings = ["", "without a cache", "with a cache", "ratio"];
   const rows = [row("multiply-adds, this step", "step"), row("multiply-adds so far", "total")];
   if (trace.ms_without_cache) rows.push(row("time so far", "time"));
-  const head = h("tr", {}, ...headings.map((text) => h("th", { scope: "col" }, text)));
+  const head = headingRow(headings);
   const cache = h("p", { class: "tt-note" });
   const element = h(
     "div",

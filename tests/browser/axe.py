@@ -1,0 +1,30 @@
+"""axe-core, newer than the one that its package for Python carries."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+
+VERSION = "4.14.1"
+SCRIPT = Path(sys.prefix) / "share" / f"axe-core-{VERSION}.min.js"
+
+
+def install_axe() -> None:
+    """Fetch axe-core with npm, where there is npm."""
+    if SCRIPT.exists() or not shutil.which("npm"):
+        return
+    SCRIPT.parent.mkdir(parents=True, exist_ok=True)
+    pack = ["npm", "pack", f"axe-core@{VERSION}", "--silent"]
+    subprocess.run(pack, cwd=SCRIPT.parent, check=True, stdout=subprocess.DEVNULL)
+    archive = SCRIPT.parent / f"axe-core-{VERSION}.tgz"
+    with tarfile.open(archive) as files:
+        SCRIPT.write_bytes(files.extractfile("package/axe.min.js").read())
+    archive.unlink()
+
+
+def new_axe() -> Axe:
+    """Return the newest axe there is."""
+    return Axe.from_file(SCRIPT) if SCRIPT.exists() else Axe()

@@ -1,0 +1,31 @@
+"""The contact sheets for human eyes."""
+
+import pytest
+from PIL import Image
+
+from tests.browser import look
+from tests.browser.conftest import SITE
+
+
+def test_pictures_stand_beside_each_other_uncut():
+    red, green = Image.new("RGB", (30, 50), "#ff0000"), Image.new("RGB", (30, 80), "#00ff00")
+    sheet = look.contact_sheet([red, green])
+    assert sheet.size == (2 * 30 + 3 * look.GAP, 80 + 2 * look.GAP)
+    counts = {colour: count for count, colour in sheet.getcolors()}
+    assert counts[(255, 0, 0)] == 30 * 50
+    assert counts[(0, 255, 0)] == 30 * 80
+
+
+def test_a_page_is_drawn_down_to_its_end(browser):
+    light = look.shot(browser, SITE / "book/summary.html", width=390)
+    dark = look.shot(browser, SITE / "book/summary.html", width=390, scheme="dark")
+    assert light.size == dark.size
+    assert light.width == 390 * look.SCALE
+    assert light.height > 900 * look.SCALE
+    assert light.convert("L").getpixel((3, light.height // 2)) > 200
+    assert dark.convert("L").getpixel((3, dark.height // 2)) < 60
+
+
+def test_a_page_that_is_not_built_is_named():
+    with pytest.raises(SystemExit, match=r"not built: .*nowhere.html; run `make book` first"):
+        look.main(["nowhere"])

@@ -111,14 +111,20 @@ class Drawing:
             f'font-size="{size:g}"{weight}{family}{look}>{escape(text)}</text>'
         )
 
-    def line(self, *points: tuple[float, float], arrow: bool = False, dashed: bool = False) -> None:
+    def line(
+        self,
+        *points: tuple[float, float],
+        arrow: bool = False,
+        dashed: bool = False,
+        width: float = 1.4,
+    ) -> None:
         """Draw a line through points, with an arrow at its end if wanted."""
         path = " ".join(f"{x:g},{y:g}" for x, y in points)
         dash = ' stroke-dasharray="4 3"' if dashed else ""
         head = f' marker-end="url(#head-{self._id})"' if arrow else ""
         self._parts.append(
             f'<polyline points="{path}" fill="none" stroke="currentColor" '
-            f'stroke-width="1.4"{dash}{head}/>'
+            f'stroke-width="{width:g}"{dash}{head}/>'
         )
 
     def arrow(self, x0: float, y0: float, x1: float, y1: float, *, dashed: bool = False) -> None:

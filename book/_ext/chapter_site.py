@@ -24,6 +24,24 @@ MENDED = {
 }
 """What docutils and myst-nb write, and what should be there."""
 
+START_PAGE = """\
+<!doctype html>
+<html lang="{language}">
+<head>
+<meta charset="utf-8" />
+<meta http-equiv="refresh" content="0; url={first}" />
+<meta name="viewport" content="width=device-width, initial-scale=1" />
+<meta name="color-scheme" content="light dark" />
+<meta name="description" content="{text}" />
+<meta property="og:title" content="{title}" />
+<meta property="og:description" content="{text}" />
+<meta property="og:type" content="website" />
+<title>{title}</title>
+</head>
+<body><main><h1>{title}</h1><p>{text}</p><p><a href="{first}">Read on</a></p></main></body>
+</html>
+"""
+
 
 def drop_thebe(app: Sphinx, config: Config) -> None:
     """Disconnect sphinx-thebe, which Jupyter Book always loads.
@@ -87,6 +105,17 @@ def describe(doctree: nodes.document) -> str:
     return text[:DESCRIPTION_LENGTH].rsplit(" ", 1)[0] + " …"
 
 
+def write_start_page(app: Sphinx, exception: Exception | None) -> None:
+    """Write the page that leads to the first one; a shared link to the site shows its words."""
+    if exception or app.builder.name != "html":
+        return
+    first = app.builder.get_target_uri(app.config.root_doc)
+    title = escape(app.config.html_title)
+    text = escape(describe(app.env.get_doctree(app.config.root_doc)))
+    page = START_PAGE.format(language=app.config.language, first=first, title=title, text=text)
+    (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
+
+
 def lighten(app: Sphinx, exception: Exception | None) -> None:
     """Write the icons that pages use as a style sheet, and remove the library they come from."""
     static = Path(app.outdir) / "_static"
@@ -136,4 +165,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)
     app.connect("build-finished", lighten)
+    app.connect("build-finished", write_start_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -71,6 +71,17 @@ def test_a_shared_link_and_a_tab_name_the_page_once(soups):
         assert len(shared["og:description"]) >= 20, page
 
 
+def test_the_site_begins_with_a_page_that_leads_on():
+    start = BeautifulSoup((SITE / "index.html").read_text(encoding="utf-8"), "html.parser")
+    assert start.html["lang"] == "en"
+    assert start.title.string == "KV caching, measured"
+    assert (SITE / start.a["href"]).is_file()
+    (refresh,) = start("meta", attrs={"http-equiv": "refresh"})
+    assert refresh["content"] == f"0; url={start.a['href']}"
+    (scheme,) = start("meta", attrs={"name": "color-scheme"})
+    assert scheme["content"] == "light dark"
+
+
 def test_every_figure_has_a_text_alternative(soups):
     charts = 0
     for page, soup in soups.items():

@@ -87,9 +87,17 @@ def test_moments_show_every_layer_and_the_count():
     assert words.count("layer 0") == words.count("layer 1") == 2
     assert {"update(0)", "advance()", "seq_pos = 1", "seq_pos = 2"} <= set(words)
     assert fills(drawing)[:6] == [*after, *before]
-    assert "After update(0): layer 0 kept at 0 and now at 1 and free at 2" in drawing.alt
+    assert "update(0): layer 0 kept at 0 and now at 1 and free at 2" in drawing.alt
 
 
 def test_no_moment_is_refused():
     with pytest.raises(ValueError, match="at least one moment"):
         cache_layout.moments([])
+
+
+def test_the_legend_names_only_what_is_drawn():
+    drawing = cache_layout.moments(
+        [Moment("later", [["kept", "free"]], 2)], names=("an entry", "new", "a hole")
+    )
+    assert {"an entry", "a hole"} <= set(texts(drawing))
+    assert "new" not in texts(drawing)

@@ -216,7 +216,8 @@ def moments(events: Sequence[Moment], names: Sequence[str] = ()) -> Drawing:
     ----------
     events : sequence of Moment
     names : sequence of str
-        What the legend calls "kept" and "now". Default: counted, and written in this pass.
+        What the legend calls "kept", "now" and "free". Default: counted; written, but not counted;
+        free. An entry that no box shows is left out.
 
     Returns
     -------
@@ -229,14 +230,14 @@ def moments(events: Sequence[Moment], names: Sequence[str] = ()) -> Drawing:
     """
     if not events:
         raise ValueError("there must be at least one moment, got none")
-    kept, now = names or ("counted", "written, not counted")
+    names = names or ("counted", "written, not counted", "free")
     num_layers = max(len(event.layers) for event in events)
     left, row = 66, 26
     longest = max(len(states) for event in events for states in event.layers)
     size = min(46.0, (WIDTH - left - 1) / longest)
     block = 60 + row * num_layers
     told = [
-        f"After {event.title}: "
+        f"{event.title}: "
         + "; ".join(f"layer {i} {_told(states)}" for i, states in enumerate(event.layers))
         + f"; seq_pos is {event.seq_pos}."
         for event in events
@@ -253,7 +254,9 @@ def moments(events: Sequence[Moment], names: Sequence[str] = ()) -> Drawing:
         beside, anchor = (8, "start") if cursor < WIDTH - 110 else (-8, "end")
         count = f"seq_pos = {event.seq_pos}"
         drawing.text(cursor + beside, under + 12, count, anchor=anchor, mono=True)
-    drawing.key(block * len(events) + 10, ("kept", kept), ("now", now), ("free", "free"))
+    shown = {state for event in events for states in event.layers for state in states}
+    legend = zip(("kept", "now", "free"), names, strict=True)
+    drawing.key(block * len(events) + 10, *(entry for entry in legend if entry[0] in shown))
     return drawing
 
 

@@ -170,7 +170,8 @@ def one_pass(length: int, num_chosen: int) -> Drawing:
     end = WIDTH - unit
     drawing.line((start, 118), (start, 125), (end, 125), (end, 118))
     drawing.text((start + end) / 2, 137, f"{missing} missing")
-    drawing.line((WIDTH - unit / 2, 51), (WIDTH - unit / 2, 88), arrow=True)
+    last = min(WIDTH - unit / 2, WIDTH - 6)
+    drawing.arrow(last, 51, last, 88)
     return drawing
 
 

@@ -29,12 +29,12 @@ SETUP = f"""
 import ipywidgets
 from tinytorch.widgets import CacheMemoryExplorer, GenerationPlayer, OperationExplorer
 
-player = GenerationPlayer({small_run(5)})
+player = GenerationPlayer({small_run(5)}, step=4)
 explorer = OperationExplorer()
 memory = CacheMemoryExplorer()
 """
 LINKED = """
-step = ipywidgets.IntSlider(player.step, max=player.step)
+step = ipywidgets.IntSlider(player.step, max=player.last_step)
 ipywidgets.link((player, "step"), (step, "value"))
 ipywidgets.interactive_output(lambda step: print(f"step {step} is drawn"), {"step": step})
 """
@@ -213,15 +213,32 @@ def test_a_cell_moves_both_views(notebook):
 
 
 @pytest.mark.parametrize("num_steps", [3, 8])
-def test_both_players_show_the_end_of_another_trace(notebook, num_steps):
+def test_both_players_show_the_start_of_another_trace(notebook, num_steps):
     notebook.kernel(f"player.trace = {small_run(num_steps)}")
     for view in notebook.views("player"):
-        expect(view).to_contain_text(f"In the cache: {num_steps + 1} tokens")
+        expect(view).to_contain_text("In the cache: 2 tokens")
     one, other = notebook.views("player")
-    one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
+    one.get_by_role("slider", name="Step", exact=True).press("End")
+    expect(other).to_contain_text(f"In the cache: {num_steps + 1} tokens")
     other.get_by_role("button", name="Reset").click()
-    expect(one).to_contain_text(f"In the cache: {num_steps + 1} tokens")
-    assert notebook.value("player.step") == str(num_steps - 1)
+    expect(one).to_contain_text("In the cache: 2 tokens")
+    assert notebook.value("player.step") == "0"
+
+
+def test_a_recording_chosen_in_one_player_is_shown_in_the_other(notebook):
+    runs = [small_run(3), small_run(6, timed=True)]
+    notebook.kernel(f"player.trace = {runs}")
+    one, other = notebook.views("player")
+    one.get_by_role("combobox", name="Recording").select_option("1")
+    one.get_by_role("slider", name="Step", exact=True).press("End")
+    expect(other).to_contain_text("In the cache: 7 tokens")
+    other.get_by_role("combobox", name="Speed").select_option("real speed")
+    other.get_by_role("button", name="Play").click()
+    expect(one).to_contain_text("In the cache: 4 tokens")
+    expect(other.get_by_role("button", name="Play")).to_be_visible()
+    expect(one).to_contain_text("In the cache: 7 tokens")
+    state = "player.recording, player.step, player.real_speed"
+    assert notebook.value(state) == "1 5 True"
 
 
 @pytest.mark.parametrize("name", LABELS)

@@ -78,84 +78,6 @@ def test_without_javascript_the_drawn_figure_is_shown(browser, site_url, name):
         expect(page.locator(f"[data-afm={name}] svg[role=img]")).to_be_visible()
 
 
-def test_the_player_answers_to_the_keyboard(browser, site_url, from_file):
-    with shown(browser, site_url, "GenerationPlayer", from_file=from_file) as (page, widget):
-        run = data_of(widget)["trace"]
-        last = len(run["text"]) - 1
-        scrubber = widget.get_by_label("Step", exact=True)
-        scrubber.focus()
-        page.keyboard.press("Home")
-        expect(widget.locator(".tt-new")).to_have_text(run["text"][0])
-        assert cells(widget, "multiply-adds, this step")[2] == "1.0×"
-        assert f"In the cache: {run['seq_pos'][0]} tokens" in widget.inner_text()
-        page.keyboard.press("ArrowRight")
-        expect(scrubber).to_have_value("1")
-        page.keyboard.press("End")
-        expect(scrubber).to_have_value(str(last))
-        ratio = sum(run["operations_without_cache"]) / sum(run["operations_with_cache"])
-        assert cells(widget, "multiply-adds so far")[2] == f"{ratio:.1f}×"
-        page.keyboard.press("Space")
-        expect(widget.get_by_role("button", name="Pause")).to_be_visible()
-        expect(scrubber).to_have_value(re.compile(r"^[1-9]\d?$"))
-        page.keyboard.press("Space")
-        expect(widget.get_by_role("button", name="Play")).to_be_visible()
-        stopped = scrubber.input_value()
-        widget.get_by_role("button", name="Play").focus()
-        page.keyboard.press("ArrowLeft")
-        expect(scrubber).to_have_value(str(int(stopped) - 1))
-
-
-def test_the_player_answers_to_pointer_and_touch(browser, site_url, from_file):
-    options = {"from_file": from_file, "has_touch": True}
-    with shown(browser, site_url, "GenerationPlayer", **options) as (_, widget):
-        run = data_of(widget)["trace"]
-        scrubber = widget.get_by_label("Step", exact=True)
-        chart = widget.get_by_role("slider", name="Multiply-adds, by step")
-        box = chart.bounding_box()
-        chart.click(position={"x": 62, "y": 100})
-        expect(scrubber).to_have_value("0")
-        chart.tap(position={"x": box["width"] - 16, "y": 100})
-        expect(scrubber).to_have_value(str(len(run["text"]) - 1))
-        widget.get_by_role("button", name="Step back").tap()
-        expect(scrubber).to_have_value(str(len(run["text"]) - 2))
-        widget.get_by_label("add up the steps").uncheck()
-        step = int(scrubber.input_value())
-        with_cache = run["operations_with_cache"][step]
-        assert legend(widget)[1] == f"{with_cache / 1e6:.3g} million"
-
-
-def test_a_mouse_that_hovers_reads_values_and_leaves_the_step(browser, site_url):
-    with shown(browser, site_url, "GenerationPlayer") as (page, widget):
-        before = legend(widget)
-        chart = widget.get_by_role("slider", name="Multiply-adds, by step")
-        chart.hover(position={"x": 200, "y": 100})
-        assert legend(widget) != before
-        page.mouse.move(0, 0)
-        assert legend(widget) == before
-
-
-def test_nothing_plays_off_screen(browser, site_url):
-    with shown(browser, site_url, "GenerationPlayer") as (page, widget):
-        widget.get_by_label("Step", exact=True).focus()
-        page.keyboard.press("Home")
-        page.keyboard.press("Space")
-        page.locator("footer").last.scroll_into_view_if_needed()
-        expect(widget.locator(".tt-play")).to_have_text("Play")
-        expect(widget.get_by_label("Step", exact=True)).not_to_have_value("59")
-
-
-def test_with_reduced_motion_nothing_moves(browser, site_url):
-    with shown(browser, site_url, "GenerationPlayer", reduced_motion="reduce") as (page, widget):
-        last = str(len(data_of(widget)["trace"]["text"]) - 1)
-        scrubber = widget.get_by_label("Step", exact=True)
-        scrubber.focus()
-        page.keyboard.press("Home")
-        widget.get_by_role("button", name="Show all").click()
-        assert scrubber.input_value() == last
-        moving = "element => element.getAnimations({ subtree: true }).length"
-        assert widget.evaluate(moving) == 0
-
-
 def test_the_three_quoted_speedups_are_found(browser, site_url, from_file):
     with shown(browser, site_url, "OperationExplorer", from_file=from_file) as (_, widget):
         assert cells(widget, "the whole model")[2] == "36.6×"
@@ -277,14 +199,6 @@ def test_a_link_is_copied(browser, site_url):
         assert link == f"{site_url}/book/speed.html#OperationExplorer&log_scale=true"
 
 
-@pytest.mark.parametrize("nonsense", ["step=-5", "step=1e99", "step=x", "speed=0&step=2"])
-def test_a_link_with_nonsense_does_no_harm(browser, site_url, nonsense):
-    fragment = f"#GenerationPlayer&{nonsense}"
-    with shown(browser, site_url, "GenerationPlayer", fragment=fragment) as (_, widget):
-        assert 0 <= int(widget.get_by_label("Step", exact=True).input_value()) <= 59
-        expect(widget.locator(".tt-new")).to_have_count(1)
-
-
 @pytest.mark.parametrize("name", WIDGETS)
 def test_the_data_is_a_table_on_request(browser, site_url, name):
     size = {"viewport": {"width": 360, "height": 740}}
@@ -296,15 +210,6 @@ def test_the_data_is_a_table_on_request(browser, site_url, name):
         assert rows.count() >= 15
         assert overflow(page) <= 0
         assert violations(page) == []
-
-
-def test_the_player_table_holds_the_run(browser, site_url):
-    with shown(browser, site_url, "GenerationPlayer") as (_, widget):
-        run = data_of(widget)["trace"]
-        widget.get_by_text("Data as a table").click()
-        row = widget.locator("details tbody tr").nth(5).locator("td").all_inner_texts()
-        assert row[1] == str(run["seq_pos"][5])
-        assert row[3] == f"{run['operations_without_cache'][5]:,}"
 
 
 @pytest.mark.parametrize("name", WIDGETS)

@@ -64,8 +64,12 @@ def test_a_run_needs_equally_long_columns():
     run = small_run()
     with pytest.raises(TraitError, match="same number of steps"):
         GenerationPlayer(run | {"ms": [1.0]})
-    with pytest.raises(TraitError, match="expected a dict"):
+    with pytest.raises(TraitError, match=r"a run is a dict.*got str"):
         GenerationPlayer("a prompt")
+    with pytest.raises(TraitError, match="3 prompt_tokens, but 2 tokens in the cache"):
+        GenerationPlayer(run | {"prompt_tokens": ["a", "b", "c"]})
+    with pytest.raises(TraitError, match="at least one run"):
+        GenerationPlayer([])
 
 
 def test_an_unknown_trait_is_refused_with_the_known_ones():
@@ -81,17 +85,40 @@ def test_the_first_view_is_the_one_that_was_asked_for():
     explorer = OperationExplorer(prompt_length=7)
     explorer.prompt_length = 9
     assert explorer.first_view["prompt_length"] == 7
-    assert GenerationPlayer(small_run(6)).step == 5
+    assert GenerationPlayer(small_run(6)).step == 0
     assert GenerationPlayer(small_run(6), step=2).first_view["step"] == 2
 
 
-def test_another_trace_is_shown_at_its_end():
-    player = GenerationPlayer(small_run(6), step=1)
+def test_another_trace_is_shown_from_its_start():
+    player = GenerationPlayer(small_run(6), step=4)
     player.trace = small_run(3)
+    assert player.step == 0
+    assert player.first_view["step"] == 0
+    assert player.recordings == [small_run(3)]
+
+
+def test_one_of_several_runs_is_shown():
+    player = GenerationPlayer([small_run(6), small_run(3)], recording=1, step=2)
+    assert player.trace == small_run(3)
+    assert (player.first_view["recording"], player.step) == (1, 2)
+    with pytest.raises(TraitError, match="recording must be from 0 to 1, got 2"):
+        player.recording = 2
+    with pytest.raises(TraitError, match="step must be from 0 to 2"):
+        player.step = 3
+    player.recording = 0
+    player.step = 5
+    player.recording = 1
     assert player.step == 2
-    assert player.first_view["step"] == 2
-    player.trace = small_run(9)
-    assert player.step == 8
+    player.trace = [small_run(4), small_run(2)]
+    assert (player.recording, player.step) == (0, 0)
+
+
+def test_a_player_on_paper_has_the_story_and_its_sums():
+    html = GenerationPlayer(small_run(6, timed=True)).to_html()
+    assert "<strong>One, two</strong> 2 3 4 5 6 7" in html
+    # 100 operations a token: 2 + 3 + ... + 7 = 27 against 2 + 5. The time is 40 ms a token.
+    assert "6 tokens after a prompt of 2: with a cache 3.9 times less work" in html
+    assert "3.9 times less time" in html
 
 
 class Alphabet:
@@ -119,14 +146,15 @@ def test_from_prompt_records_a_run_as_the_formulas_have_it(prompt, capsys):
     with_cache, without = (
         generation_operations(config, 3, 5, use_cache=use_cache) for use_cache in (True, False)
     )
-    assert run["prompt"] == "abc"
+    assert run["prompt_tokens"] == ["a", "b", "c"]
+    assert run["name"] == "abc"
     assert run["num_layers"] == 2
     assert run["seq_pos"] == [3, 4, 5, 6, 7]
     assert sum(run["operations_with_cache"]) == sum(with_cache.values())
     assert sum(run["operations_without_cache"]) == sum(without.values())
     assert run["cache_bytes"] == [2 * 2 * 16 * 4 * length for length in run["seq_pos"]]
     assert len(run["ms_without_cache"]) == 5
-    assert (player.step, player.speed) == (4, 5)
+    assert (player.step, player.speed) == (0, 5)
     assert "with a cache" in capsys.readouterr().err
 
 
@@ -168,7 +196,9 @@ def test_text_of_a_run_cannot_end_the_data():
     run = small_run(1) | {"text": ["</script><b>"]}
     html = GenerationPlayer(run).to_html()
     assert html.count("</script>") == 1
-    assert json.loads(re.search(r"json\">(.*?)</script>", html, re.DOTALL)[1])["trace"] == run
+    assert json.loads(re.search(r"json\">(.*?)</script>", html, re.DOTALL)[1])["recordings"] == [
+        run
+    ]
 
 
 def test_a_widget_is_one_module_without_imports():

@@ -37,7 +37,8 @@ def trace_generation(
     max_new_tokens : int
         The run ends earlier at one of the tokenizer's stop tokens.
     time_without_cache : bool
-        Generate the same tokens again without a cache, and note how long each takes.
+        Generate the same tokens again without a cache, and note how long each takes. A pass that
+        is not counted goes first: a program's first one is slower than the same pass later.
     progress : bool
         Whether to show a progress bar.
 
@@ -61,6 +62,8 @@ def trace_generation(
         As `tinytorch.stream`.
     """
     tokens = tokenizer.encode(prompt) if isinstance(prompt, str) else np.asarray(prompt)
+    if time_without_cache:
+        list(stream(model, tokens, min(max_new_tokens, 1), use_cache=False))
     cache = new_kv_cache(model, 1, max(len(tokens) + max_new_tokens - 1, 1))
     options = {"stop_tokens": tokenizer.stop_tokens}
     steps = stream(model, tokens, max_new_tokens, cache=cache, **options)

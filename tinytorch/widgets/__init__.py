@@ -7,10 +7,17 @@ from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.operation_explorer import OperationExplorer
+from tinytorch.widgets.records import record_run
 
 WIDGETS = (GenerationPlayer, OperationExplorer, CacheMemoryExplorer, AnswerField)
 
 if os.environ.get(STATIC):
     show_on_a_website()
 
-__all__ = ["AnswerField", "CacheMemoryExplorer", "GenerationPlayer", "OperationExplorer"]
+__all__ = [
+    "AnswerField",
+    "CacheMemoryExplorer",
+    "GenerationPlayer",
+    "OperationExplorer",
+    "record_run",
+]

@@ -10,12 +10,13 @@ const SCALES = [
   [1, ""],
 ];
 
-/** Round steps of which at most `most` reach `top`. */
-function linearTicks(top, most) {
-  const rough = top / most;
+/** Round numbers from `bottom` to `top`, about `most` of them. */
+function linearTicks(bottom, top, most) {
+  const rough = (top - bottom || 1) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
-  return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, i) => i * step);
+  const [first, last] = [Math.ceil(bottom / step - 1e-9), Math.floor(top / step + 1e-9)];
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
 function logTicks(bottom, top, most) {
@@ -48,7 +49,7 @@ function scale(values, from, to, { log, most, zero }) {
   const bottom = zero ? 0 : Math.min(...values);
   const span = top - bottom || 1;
   const place = (value) => from + ((value - bottom) / span) * (to - from);
-  return { place, ticks: linearTicks(top, most).filter((tick) => tick >= bottom) };
+  return { place, ticks: linearTicks(bottom, top, most) };
 }
 
 /** The class of a line's colour: of the state that it shows, or the next of the series' colours. */

@@ -6,225 +6,94 @@ import {
   commit,
   exact,
   h,
-  headingRow,
   integer,
   listen,
-  memory,
   mount,
   rounded,
   selectField,
   setAttributes,
   tableOnRequest,
-  times,
   viewButtons,
 } from "./common.mjs";
+import { counters, duration, score, sums, tableRows, totals } from "./player_counters.mjs";
+import { cacheGrid } from "./player_grid.mjs";
+import { lanes, legend, stepInWords } from "./player_lanes.mjs";
+import { playback, stepAt, untilNext, whenSeen } from "./player_playback.mjs";
 
+const REAL = "real";
 const SPEEDS = { 2: "2 tokens/s", 5: "5 tokens/s", 10: "10 tokens/s", 20: "20 tokens/s" };
-
-/** Running sums. */
-function sums(values) {
-  let total = 0;
-  return values.map((value) => (total += value));
-}
-
-const duration = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
-
-/** The cache as a grid of layers by positions, one column a token. */
-function cacheGrid(trace) {
-  const positions = trace.seq_pos.at(-1);
-  const height = Math.min(Math.max(5 * trace.num_layers, 60), 150);
-  const column = (className) => h("svg:rect", { class: className, y: 0, height });
-  const [prompt, past, fresh] = ["tt-c3", "tt-c2", "tt-c4"].map(column);
-  const rows = Array.from({ length: trace.num_layers - 1 }, (_, i) => {
-    return `M0 ${((i + 1) * height) / trace.num_layers}H${positions}`;
-  });
-  const columns = Array.from({ length: positions - 1 }, (_, i) => `M${i + 1} 0V${height}`);
-  const lines = h("svg:path", { d: rows.concat(columns).join("") });
-  const svg = h(
-    "svg:svg",
-    {
-      class: "tt-cache",
-      role: "img",
-      viewBox: `0 0 ${positions} ${height}`,
-      preserveAspectRatio: "none",
-      height,
-    },
-    prompt,
-    past,
-    fresh,
-    lines,
-  );
-  const key = (name, text) => h("li", {}, h("span", { class: `tt-box ${name}` }), text);
-  const legend = h(
-    "ul",
-    { class: "tt-legend", "aria-hidden": true },
-    key("tt-c3", "the prompt"),
-    key("tt-c2", "earlier steps"),
-    key("tt-c4", "this step"),
-    key("", "free"),
-  );
-  const title = `Cache: ${trace.num_layers} layers (rows) × ${positions} positions (columns)`;
-  const element = h("div", {}, h("div", { class: "tt-axis" }, title), svg, legend);
-
-  function show(step) {
-    const filled = trace.seq_pos[step];
-    const before = step === 0 ? 0 : trace.seq_pos[step - 1];
-    const promptEnd = Math.min(trace.seq_pos[0], before);
-    setAttributes(prompt, { x: 0, width: promptEnd });
-    setAttributes(past, { x: promptEnd, width: before - promptEnd });
-    setAttributes(fresh, { x: before, width: filled - before });
-    setAttributes(svg, {
-      "aria-label": `${filled} of ${positions} positions are filled in each layer`,
-    });
-  }
-  return { element, show };
-}
-
-/** The prompt and what the model wrote, one element a token. */
-function tokenText(trace) {
-  const prompt = h("span", { class: "tt-prompt" }, trace.prompt);
-  const tokens = trace.text.map((text) => h("span", {}, text));
-  const element = h("p", { class: "tt-text" }, prompt, ...tokens);
-  let current = -1;
-  function show(step) {
-    for (let i = Math.min(current, step); i <= Math.max(current, step); i += 1) {
-      if (i >= 0) tokens[i].className = i > step ? "tt-future" : i === step ? "tt-new" : "";
-    }
-    current = step;
-  }
-  for (const token of tokens) token.className = "tt-future";
-  return { element, show };
-}
-
-/** Work and time, of this step and so far. */
-function counters(trace) {
-  const cells = new Map();
-  const cell = (name) => cells.set(name, h("td")).get(name);
-  const row = (heading, name) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, heading),
-      cell(`${name} a`),
-      cell(`${name} b`),
-      cell(`${name} c`),
-    );
-  const headings = ["", "without a cache", "with a cache", "ratio"];
-  const rows = [row("multiply-adds, this step", "step"), row("multiply-adds so far", "total")];
-  if (trace.ms_without_cache) rows.push(row("time so far", "time"));
-  const head = headingRow(headings);
-  const cache = h("p", { class: "tt-note" });
-  const element = h(
-    "div",
-    {},
-    h("table", { class: "tt-counters" }, h("thead", {}, head), h("tbody", {}, ...rows)),
-    cache,
-  );
-  const without = sums(trace.operations_without_cache);
-  const withCache = sums(trace.operations_with_cache);
-  const time = sums(trace.ms);
-  const timeWithout = trace.ms_without_cache && sums(trace.ms_without_cache);
-
-  function fill(name, a, b, format) {
-    cells.get(`${name} a`).textContent = format(a);
-    cells.get(`${name} b`).textContent = format(b);
-    cells.get(`${name} c`).textContent = times(a / b);
-  }
-  function show(step) {
-    fill("step", trace.operations_without_cache[step], trace.operations_with_cache[step], rounded);
-    fill("total", without[step], withCache[step], rounded);
-    if (timeWithout) fill("time", timeWithout[step], time[step], duration);
-    const kept = `${exact(trace.seq_pos[step])} tokens, ${memory(trace.cache_bytes[step])} of keys and values`;
-    const spent = timeWithout ? "" : `; ${duration(time[step])} so far`;
-    cache.textContent = `In the cache: ${kept}${spent}.`;
-  }
-  return { element, show };
-}
-
-function tableRows(trace) {
-  const headings = [
-    "Step",
-    "Token",
-    "Tokens cached",
-    "Cache, bytes",
-    "Without, multiply-adds",
-    "With",
-    "ms",
-  ];
-  const rows = trace.text.map((text, i) => [
-    String(i),
-    JSON.stringify(text),
-    exact(trace.seq_pos[i]),
-    exact(trace.cache_bytes[i]),
-    exact(trace.operations_without_cache[i]),
-    exact(trace.operations_with_cache[i]),
-    trace.ms[i].toFixed(1),
-  ]);
-  return [headings, ...rows];
-}
-
-/** Move `step` on a timer, but not where nobody sees it. */
-function playback({ root, advance, onState, signal }) {
-  let timer = null;
-  const playing = () => timer !== null;
-  function pause() {
-    clearTimeout(timer);
-    timer = null;
-    onState(false);
-  }
-  function tick() {
-    const delay = advance();
-    if (delay === null) pause();
-    else timer = setTimeout(tick, delay);
-  }
-  function play(delay) {
-    timer = setTimeout(tick, delay);
-    onState(true);
-  }
-  const observer = new IntersectionObserver(([entry]) => {
-    if (!entry.isIntersecting && playing()) pause();
-  });
-  observer.observe(root);
-  const hide = () => document.hidden && playing() && pause();
-  document.addEventListener("visibilitychange", hide);
-  function stop() {
-    clearTimeout(timer);
-    observer.disconnect();
-    document.removeEventListener("visibilitychange", hide);
-  }
-  signal?.addEventListener("abort", stop);
-  return { play, pause, playing, stop };
-}
+const CLOCK_MS = 100;
 
 export function render({ model, el, signal }) {
   const root = mount(el, "Generation player");
+  root.classList.add("tt-player");
   const { element: status, say, stop: stopStatus } = announcer();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let parts = null;
+  let run = null;
+  let total = null;
+  let text = null;
+  let parts = [];
   let last = 0;
+  let clock = null; // of both runs, once they have played at their own speed
+  let keptClock = null; // while the view itself sets the step
 
-  const step = () => integer(model, "step", { least: 0, most: last, fallback: last });
-  const go = (next) => commit(model, { step: Math.min(Math.max(next, 0), last) });
+  const step = () => integer(model, "step", { least: 0, most: last, fallback: 0 });
+  const isReal = () => Boolean(model.get("real_speed") && total.timeWithout);
   const delay = () => 1000 / integer(model, "speed", { least: 1, most: 50, fallback: 10 });
+  const within = (next) => Math.min(Math.max(next, 0), last);
+
+  /** Set the step and the clock; whoever else sets the step lets both runs stand where it ended. */
+  function move(next, time = null) {
+    clock = keptClock = time;
+    if (next === step()) show();
+    else commit(model, { step: next });
+    keptClock = null;
+  }
+
+  const pause = () => player.playing() && player.pause();
+
+  /** Go where the reader wants to be. */
+  function go(next) {
+    pause();
+    move(within(next));
+  }
+
+  function advanceEvenly() {
+    move(within(step() + 1));
+    return step() >= last ? null : delay();
+  }
+
+  let started = 0;
+  function advanceByClock() {
+    const time = performance.now() - started;
+    move(Math.max(stepAt(total.time, time), 0), time);
+    return clock >= total.time[last] && clock >= total.timeWithout[last]
+      ? null
+      : untilNext([total.time, total.timeWithout], clock, CLOCK_MS);
+  }
 
   const player = playback({
     root,
     signal,
-    advance() {
-      if (step() >= last) return null;
-      go(step() + 1);
-      return step() >= last ? null : delay();
-    },
+    advance: () => (isReal() ? advanceByClock() : advanceEvenly()),
     onState(playing) {
       playButton.textContent = playing ? "Pause" : playText();
     },
   });
   const playText = () => (still.matches ? "Show all" : "Play");
+  function play() {
+    if (!isReal()) {
+      if (step() >= last) move(0);
+      return player.play(delay());
+    }
+    const isOver = clock >= total.timeWithout[last] && step() >= last;
+    if (isOver || (clock === null && (step() === 0 || step() >= last))) clock = 0;
+    started = performance.now() - (clock ?? total.time[step()]);
+    return player.play(0);
+  }
   function toggle() {
     if (player.playing()) return player.pause();
-    if (still.matches) return go(last);
-    if (step() >= last) go(0);
-    return player.play(delay());
+    return still.matches ? go(last) : play();
   }
 
   const playButton = button(playText(), toggle, { class: "tt-play" });
@@ -232,19 +101,43 @@ export function render({ model, el, signal }) {
   const forward = button("▸", () => go(step() + 1), { "aria-label": "Step forward" });
   const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step" });
   scrubber.addEventListener("input", () => go(Number(scrubber.value)));
-  const speed = selectField("Speed", { "": SPEEDS }, (value) =>
-    commit(model, { speed: Number(value) }),
-  );
+  const controls = h("div", { class: "tt-row" });
+  let speed = null;
+  let choice = null;
+
+  /** The fields whose choices depend on the runs. */
+  function makeControls() {
+    const speeds = total.timeWithout ? { ...SPEEDS, [REAL]: "real speed" } : SPEEDS;
+    speed = selectField("Speed", { "": speeds }, (value) => {
+      pause();
+      commit(model, value === REAL ? { real_speed: true } : evenSpeed(Number(value)));
+    });
+    const runs = model.get("recordings");
+    const names = Object.fromEntries(runs.map(({ name }, i) => [i, name]));
+    choice = selectField("Recording", { "": names }, (value) => {
+      pause();
+      commit(model, { step: 0, recording: Number(value) });
+    });
+    controls.replaceChildren(...(runs.length > 1 ? [choice.field, speed.field] : [speed.field]));
+  }
+  const evenSpeed = (value) => ({ real_speed: false, speed: value });
+
   const cumulative = checkField("add up the steps", (checked) =>
     commit(model, { cumulative: checked }),
   );
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
   const chart = lineChart({ label: "Multiply-adds, by step", onCursor: go, signal });
-  const data = tableOnRequest("Data as a table", () => tableRows(model.get("trace")));
+  const data = tableOnRequest("Data as a table", () => tableRows(run));
   const stage = h("div", { class: "tt-stage" });
+  const more = h("div", { class: "tt-stage" });
+  const words = h("p", { class: "tt-words" });
   root.append(
     stage,
-    h("div", { class: "tt-row tt-transport" }, playButton, back, scrubber, forward, speed.field),
+    h("div", { class: "tt-row tt-transport" }, playButton, back, scrubber, forward),
+    words,
+    controls,
+    legend(),
+    more,
     chart.element,
     h("div", { class: "tt-row" }, cumulative.field, logScale.field),
     h("p", { class: "tt-note" }, "Keys: Space plays and pauses; arrows, Home and End move."),
@@ -252,58 +145,44 @@ export function render({ model, el, signal }) {
     data.details,
     status,
   );
-
-  root.addEventListener("keydown", (event) => {
-    const { target, key } = event;
-    if (
-      target.matches("select, summary, .tt-link") ||
-      event.ctrlKey ||
-      event.metaKey ||
-      event.altKey
-    )
-      return;
-    if (key === " ") {
-      if (target.matches("button, [type=checkbox]")) return;
-      event.preventDefault();
-      toggle();
-      return;
-    }
-    const places = { ArrowLeft: step() - 1, ArrowRight: step() + 1, Home: 0, End: last };
-    if (!(key in places) || target.matches("[type=range], .tt-scroll")) return;
-    event.preventDefault();
-    go(places[key]);
-  });
+  const keys = { toggle, pause, go, step, last: () => last };
+  root.addEventListener("keydown", (event) => onKey(event, keys));
 
   function load() {
-    const trace = model.get("trace");
-    last = trace.text.length - 1;
-    parts = [tokenText(trace), cacheGrid(trace), counters(trace)];
-    stage.replaceChildren(...parts.map((part) => part.element));
+    const runs = model.get("recordings");
+    const most = runs.length - 1;
+    const chosen = integer(model, "recording", { least: 0, most, fallback: 0 });
+    run = runs[chosen];
+    total = totals(run);
+    last = run.text.length - 1;
+    clock = null;
+    const read = (said) => (words.textContent = said ?? stepInWords(run, step()));
+    const options = { onPick: go, onRead: read, still };
+    text = lanes(run, options);
+    const [lead, grid, table] = [score(run, total), cacheGrid(run, options), counters(run, total)];
+    parts = [lead, grid, table];
+    stage.replaceChildren(lead.element, text.element);
+    more.replaceChildren(grid.element, table.element);
+    makeControls();
+    choice.select.value = String(chosen);
     scrubber.max = last;
     data.refresh();
     drawChart();
   }
 
   function drawChart() {
-    const trace = model.get("trace");
     const add = Boolean(model.get("cumulative"));
     const log = Boolean(model.get("log_scale"));
     cumulative.input.checked = add;
     logScale.input.checked = log;
     const take = add ? sums : (values) => values;
     chart.draw({
-      x: trace.seq_pos,
+      x: run.seq_pos,
       series: [
-        {
-          name: add ? "without a cache, ∝ n²" : "without a cache, ∝ n",
-          y: take(trace.operations_without_cache),
-        },
-        {
-          name: add ? "with a cache, ∝ n" : "with a cache, nearly level",
-          y: take(trace.operations_with_cache),
-        },
+        { name: "without a cache", state: "again", y: take(run.operations_without_cache) },
+        { name: "with a cache", state: "kept", y: take(run.operations_with_cache) },
       ],
-      xLabel: "tokens in the text, n",
+      xLabel: "tokens in the text",
       yLabel: add ? "{unit}, all steps so far" : "{unit}, this step",
       yUnit: "multiply-adds",
       log,
@@ -312,26 +191,66 @@ export function render({ model, el, signal }) {
     show();
   }
 
+  /** Show each lane where it is: at the same step, or at the same time. */
+  function showLanes(now) {
+    const time = isReal() ? (clock ?? total.time[now]) : null;
+    const place = (ends) => (time === null ? now : stepAt(ends, time));
+    for (const [lane, ends] of [
+      [text.without, total.timeWithout],
+      [text.withCache, total.time],
+    ]) {
+      const at = ends ? place(ends) : now;
+      const spent = ends ? `, ${duration(time === null ? ends[at] : Math.min(time, ends[last]))}` : "";
+      lane.show(at, `${at + 1} of ${last + 1} new tokens${spent}`);
+    }
+  }
+
   function show() {
     const now = step();
-    const trace = model.get("trace");
     for (const part of parts) part.show(now);
+    showLanes(now);
+    words.textContent = stepInWords(run, now);
     chart.reveal(now);
     chart.moveTo(now);
     scrubber.value = now;
-    const said = `Step ${now} of ${last}, ${exact(trace.seq_pos[now])} tokens in the cache`;
+    const said = `Step ${now} of ${last}, ${exact(run.seq_pos[now])} tokens in the cache`;
     setAttributes(scrubber, { "aria-valuetext": said });
-    speed.select.value = String(model.get("speed") ?? 10);
+    speed.select.value = isReal() ? REAL : String(model.get("speed") ?? 10);
     say(said);
   }
 
   const releases = [
-    listen(model, ["trace"], load),
+    listen(model, ["recordings", "recording"], load),
     listen(model, ["cumulative", "log_scale"], drawChart),
-    listen(model, ["step", "speed"], show),
+    listen(model, ["step", "speed", "real_speed"], () => {
+      clock = keptClock;
+      show();
+    }),
   ];
   load();
+  if (model.get("autoplay") && !still.matches) {
+    const start = () => step() === 0 && !player.playing() && play();
+    releases.push(whenSeen({ root, seen: stage, start, signal }));
+  }
   return () => {
     for (const end of [...releases, player.stop, chart.stop, stopStatus]) end();
   };
+}
+
+/** Space plays and pauses; arrows, Home and End move, unless a control needs them itself. */
+function onKey(event, { toggle, pause, go, step, last }) {
+  const { target, key, ctrlKey, metaKey, altKey } = event;
+  if (target.matches("select, summary, .tt-link") || ctrlKey || metaKey || altKey) return;
+  if (key === " ") {
+    if (target.matches("button, [type=checkbox]")) return;
+    event.preventDefault();
+    toggle();
+    return;
+  }
+  const places = { ArrowLeft: step() - 1, ArrowRight: step() + 1, Home: 0, End: last() };
+  if (!(key in places)) return;
+  pause();
+  if (target.matches("[type=range], .tt-scroll")) return;
+  event.preventDefault();
+  go(places[key]);
 }

@@ -1,7 +1,9 @@
-"""Plays a recorded run of a model, token by token."""
+"""Plays recorded runs of a model, token by token, without a cache and with one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from html import escape
 from itertools import accumulate
 from typing import Self
 
@@ -9,12 +11,57 @@ import traitlets
 from numpy.typing import ArrayLike
 from traitlets import TraitError
 
-from tinytorch.analysis import plots, trace_generation
+from tinytorch.analysis import plots
 from tinytorch.analysis.chart import Chart
 from tinytorch.core import GPT
 from tinytorch.models import ChatTokenizer
 from tinytorch.widgets.base import ChapterWidget, IntRange
-from tinytorch.widgets.records import check_run, run_record
+from tinytorch.widgets.records import Record, check_run, record_run
+
+
+@dataclass(frozen=True)
+class DrawnRun:
+    """A run for paper, and for readers without JavaScript: its text, its sums, its curves."""
+
+    run: Record
+    chart: Chart
+
+    def _repr_html_(self) -> str:
+        prompt, text = ("".join(self.run[name]) for name in ("prompt_tokens", "text"))
+        return (
+            f'<p class="tt-story"><strong>{escape(prompt)}</strong>{escape(text)}</p>'
+            f"<p>{escape(self.summary())}</p>{self.chart._repr_html_()}"
+        )
+
+    def summary(self) -> str:
+        """Say what the cache saved, and what it takes."""
+        work, time = (saving(self.run, of) for of in ("operations", "ms"))
+        saved = f"{work:.1f} times less work" + (f", {time:.1f} times less time" if time else "")
+        mib = self.run["cache_bytes"][-1] / 2**20
+        new, prompt = len(self.run["text"]), len(self.run["prompt_tokens"])
+        return (
+            f"{new} tokens after a prompt of {prompt}: with a cache {saved}, "
+            f"for {mib:.2g} MiB of keys and values."
+        )
+
+
+def saving(run: Record, of: str) -> float | None:
+    """How many times less work or time a recorded run took with a cache than without.
+
+    Parameters
+    ----------
+    run : dict
+        As `record_run` returns it.
+    of : {"operations", "ms"}
+
+    Returns
+    -------
+    float or None
+        None if the run was not timed without a cache.
+    """
+    with_cache = {"operations": "operations_with_cache", "ms": "ms"}[of]
+    without = run.get(f"{of}_without_cache")
+    return sum(without) / sum(run[with_cache]) if without else None
 
 
 class GenerationPlayer(ChapterWidget):
@@ -22,17 +69,23 @@ class GenerationPlayer(ChapterWidget):
 
     Parameters
     ----------
-    trace : dict
-        A run, as `from_prompt` records it: the prompt, and a list for each thing that
-        `tinytorch.analysis.trace_generation` notes.
+    trace : dict or list of dict
+        A run, or several to choose from, as `record_run` records them: the texts of the prompt's
+        tokens, and a list for each thing that `tinytorch.analysis.trace_generation` notes.
+    recording : int
+        Which of the runs is shown, from 0.
     step : int
-        The step shown, from 0 (the prefill). Default: the last.
+        The step shown, from 0 (the prefill).
     speed : int
         Tokens a second while it plays, from 1 to 50.
+    real_speed : bool
+        Whether both ways of generating play at the speed that was measured, if it was.
     cumulative : bool
         Whether the curves add up the steps.
     log_scale : bool
         Whether the work is drawn on a logarithmic axis.
+    autoplay : bool
+        Whether it plays once, when it is first seen; never for readers who want less motion.
 
     Raises
     ------
@@ -41,18 +94,20 @@ class GenerationPlayer(ChapterWidget):
     """
 
     module = "generation_player"
-    data_traits = ("trace",)
-    view_traits = ("step", "speed", "cumulative", "log_scale")
+    data_traits = ("recordings", "autoplay")
+    view_traits = ("recording", "step", "speed", "real_speed", "cumulative", "log_scale")
 
-    trace = traitlets.Dict().tag(sync=True)
+    recordings = traitlets.List().tag(sync=True)
+    autoplay = traitlets.Bool(False).tag(sync=True)
+    recording = traitlets.Int(0).tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
     speed = IntRange(1, 50, default=10).tag(sync=True)
+    real_speed = traitlets.Bool(False).tag(sync=True)
     cumulative = traitlets.Bool(True).tag(sync=True)
     log_scale = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, trace: dict, **values):
-        last = len(trace["text"]) - 1 if isinstance(trace, dict) and trace.get("text") else 0
-        super().__init__(trace=trace, **{"step": last, **values})
+    def __init__(self, trace: Record | list[Record], **values):
+        super().__init__(recordings=listed(trace), **values)
 
     @classmethod
     def from_prompt(
@@ -69,10 +124,8 @@ class GenerationPlayer(ChapterWidget):
 
         Parameters
         ----------
-        model, tokenizer, prompt, max_new_tokens
-            As in `tinytorch.analysis.trace_generation`.
-        time_without_cache : bool
-            Also run, and time, the same generation without a cache.
+        model, tokenizer, prompt, max_new_tokens, time_without_cache
+            As in `record_run`.
         **values
             Traits of the player.
 
@@ -80,45 +133,62 @@ class GenerationPlayer(ChapterWidget):
         -------
         GenerationPlayer
         """
-        steps = trace_generation(
-            model,
-            tokenizer,
-            prompt,
-            max_new_tokens,
-            time_without_cache=time_without_cache,
-            progress=True,
-        )
-        if not isinstance(prompt, str):
-            prompt = tokenizer.decode(prompt, skip_control_tokens=True)
-        return cls(run_record(prompt, model.config.num_layers, steps), **values)
+        options = {"time_without_cache": time_without_cache}
+        return cls(record_run(model, tokenizer, prompt, max_new_tokens, **options), **values)
 
-    @traitlets.validate("trace")
-    def _check_trace(self, proposal):
-        try:
-            check_run(proposal["value"])
-        except ValueError as error:
-            raise TraitError(f"trace: {error}") from None
+    @property
+    def trace(self) -> Record:
+        """The run that is shown. Setting it replaces all runs."""
+        return self.recordings[self.recording]
+
+    @trace.setter
+    def trace(self, trace: Record | list[Record]) -> None:
+        self.recordings = listed(trace)
+
+    @property
+    def last_step(self) -> int:
+        """The number of the shown run's last step."""
+        return len(self.trace["text"]) - 1
+
+    @traitlets.validate("recordings")
+    def _check_recordings(self, proposal):
+        if not proposal["value"]:
+            raise TraitError("trace: a player needs at least one run")
+        for run in proposal["value"]:
+            try:
+                check_run(run)
+            except ValueError as error:
+                raise TraitError(f"trace: {error}") from None
+        return proposal["value"]
+
+    @traitlets.validate("recording")
+    def _check_recording(self, proposal):
+        last = len(self.recordings) - 1
+        if not 0 <= proposal["value"] <= last:
+            raise TraitError(f"recording must be from 0 to {last}, got {proposal['value']}")
         return proposal["value"]
 
     @traitlets.validate("step")
     def _check_step(self, proposal):
-        last = len(self.trace.get("text", [0])) - 1
-        if not 0 <= proposal["value"] <= last:
+        if not 0 <= proposal["value"] <= self.last_step:
             raise TraitError(
-                f"step must be from 0 to {last}, the last step of the trace, "
+                f"step must be from 0 to {self.last_step}, the last step of the trace, "
                 f"got {proposal['value']}"
             )
         return proposal["value"]
 
-    @traitlets.observe("trace")
-    def _show_the_end(self, change):
+    @traitlets.observe("recordings")
+    def _show_the_start(self, change):
         if change.old:
-            last = len(change.new["text"]) - 1
-            self.step = last
-            self.set_trait("first_view", self.first_view | {"step": last})
+            self.recording = self.step = 0
+            self.set_trait("first_view", self.first_view | {"recording": 0, "step": 0})
 
-    def fallback(self) -> Chart:
-        """Draw the work of the whole run; see `ChapterWidget.fallback`."""
+    @traitlets.observe("recording")
+    def _stay_within_the_run(self, change):
+        self.step = min(self.step, self.last_step)
+
+    def fallback(self) -> DrawnRun:
+        """Show the whole of the run; see `ChapterWidget.fallback`."""
         run = self.trace
         take = accumulate if self.cumulative else list
         lines = {
@@ -126,7 +196,7 @@ class GenerationPlayer(ChapterWidget):
             "with a cache": list(take(run["operations_with_cache"])),
         }
         scale, word = plots.unit(lines["without a cache"][-1])
-        return plots.curves(
+        chart = plots.curves(
             {name: (run["seq_pos"], [y / scale for y in ys]) for name, ys in lines.items()},
             x_label="tokens in the text",
             y_label=f"{word}multiply-adds, {'added up' if self.cumulative else 'this step'}",
@@ -135,3 +205,9 @@ class GenerationPlayer(ChapterWidget):
             alt=f"The work of generating {len(run['text'])} tokens: without a cache it grows much "
             f"faster than with one.",
         )
+        return DrawnRun(run, chart)
+
+
+def listed(trace: Record | list[Record]) -> list[Record]:
+    """Take one run for a list of one."""
+    return trace if isinstance(trace, list) else [trace]

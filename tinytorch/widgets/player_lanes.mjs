@@ -1,0 +1,116 @@
+// The text in two lanes, without a cache and with one: which tokens a step computes.
+
+import { exact, h } from "./common.mjs";
+
+const LONG_PROMPT = 48;
+const WORDS_AT_ITS_ENDS = 10;
+const FLASH_MS = 350; // a lane may flash three times a second at most
+
+/** What a token is at a step, in the lane that keeps keys and values and in the other. */
+function stateOf(at, step, promptLength, keeps) {
+  const newest = promptLength + Math.max(step, 0) - 1;
+  if (at > newest) return at === newest + 1 && step >= 0 ? "written" : "future";
+  if (step <= 0 || at === newest) return "now";
+  return keeps ? "kept" : "again";
+}
+
+/** How often a token was computed until a step: each pass takes all of the text, or what is new. */
+const timesComputed = (at, step, promptLength, keeps) =>
+  keeps ? 1 : step - Math.max(at - promptLength + 1, 0) + 1;
+
+/** One lane. `show` takes -1 for a prefill that is not done. */
+function lane(run, { title, keeps, still, onPick, onRead }) {
+  const promptLength = run.prompt_tokens.length;
+  const texts = [...run.prompt_tokens, ...run.text];
+  const isSlit = (at) =>
+    promptLength > LONG_PROMPT &&
+    at >= WORDS_AT_ITS_ENDS &&
+    at < promptLength - WORDS_AT_ITS_ENDS;
+  const tokens = texts.map((text, at) =>
+    h("span", { "data-at": at }, isSlit(at) ? "" : text.replace(/\n+/g, " ")),
+  );
+  const states = texts.map(() => "");
+  const progress = h("span");
+  const words = h("p", { class: "tt-tokens" }, ...tokens);
+  const element = h(
+    "div",
+    { class: `tt-lane ${keeps ? "tt-keeps" : "tt-forgets"}` },
+    h("div", { class: "tt-head" }, h("strong", {}, title), progress),
+    words,
+  );
+  let shown = -1;
+  let flashed = 0;
+
+  function show(step, said) {
+    texts.forEach((_, at) => {
+      const state = stateOf(at, step, promptLength, keeps);
+      if (state === states[at]) return;
+      states[at] = state;
+      tokens[at].className = `tt-${state}${isSlit(at) ? " tt-slit" : ""}`;
+    });
+    progress.textContent = said;
+    if (step !== shown) flash(step);
+    shown = step;
+  }
+
+  /** Light up what the step computed: the whole text, or the newest token. */
+  function flash(step) {
+    const now = performance.now();
+    if (still.matches || now - flashed < FLASH_MS) return;
+    flashed = now;
+    const part = keeps && step > 0 ? tokens[promptLength + step - 1] : words;
+    part.animate([{ opacity: 0.35 }, { opacity: 1 }], { duration: FLASH_MS });
+  }
+
+  const tokenAt = (event) => {
+    const { at } = event.target.dataset;
+    return at === undefined || states[at] === "future" ? null : Number(at);
+  };
+  words.addEventListener("click", (event) => {
+    const at = tokenAt(event);
+    if (at !== null) onPick(Math.max(at - promptLength, 0));
+  });
+  words.addEventListener("pointerover", (event) => {
+    const at = event.pointerType === "mouse" ? tokenAt(event) : null;
+    if (at === null) return onRead(null);
+    const place = `Token ${exact(at + 1)}, “${texts[at].trim()}”`;
+    if (states[at] === "written") return onRead(`${place}: just written, not yet read.`);
+    const count = timesComputed(at, shown, promptLength, keeps);
+    const often = count > 1 ? `${exact(count)} times` : "once";
+    onRead(`${place}: computed ${often} so far${keeps ? ", and kept" : ""}.`);
+  });
+  words.addEventListener("pointerleave", () => onRead(null));
+  return { element, show };
+}
+
+/** Both lanes, one above the other. Screen readers take the words from the second. */
+export function lanes(run, options) {
+  const without = lane(run, { ...options, title: "Without a cache", keeps: false });
+  const withCache = lane(run, { ...options, title: "With a cache", keeps: true });
+  without.element.lastChild.setAttribute("aria-hidden", "true");
+  const element = h("div", { class: "tt-lanes" }, without.element, withCache.element);
+  return { element, without, withCache };
+}
+
+/** What a step computes, in a sentence. */
+export function stepInWords(run, step) {
+  const tokens = run.seq_pos[step];
+  if (step === 0) {
+    return `Step 0 reads the prompt. Both compute ${exact(tokens)} tokens; one keeps notes.`;
+  }
+  const repeats = `${exact(tokens - 1)} of them again`;
+  return `Step ${step} without a cache: ${exact(tokens)} tokens computed, ${repeats}. With one: 1.`;
+}
+
+/** What the colours mean, here and in the grid below. */
+export function legend() {
+  const key = (name, text) => h("li", {}, h("span", { class: `tt-box tt-${name}` }), text);
+  return h(
+    "ul",
+    { class: "tt-legend", "aria-hidden": true },
+    key("now", "computed now"),
+    key("again", "computed again"),
+    key("kept", "kept: its keys and values are in the cache"),
+    key("written", "just written"),
+  );
+}

@@ -100,15 +100,17 @@ class Drawing:
         size: float = TEXT_SIZE,
         bold: bool = False,
         mono: bool = False,
+        turn: float = 0,
         style: str = "",
     ) -> None:
-        """Write a line of text; `y` is its middle."""
+        """Write a line of text; `y` is its middle, about whose start it is turned by degrees."""
         weight = ' font-weight="700"' if bold else ""
         family = ' font-family="monospace"' if mono else ""
         look = f' style="{style}"' if style else ' fill="currentColor"'
+        turned = f' transform="rotate({turn:g} {x:g} {y:g})"' if turn else ""
         self._parts.append(
             f'<text x="{x:g}" y="{y + 0.36 * size:g}" text-anchor="{anchor}" '
-            f'font-size="{size:g}"{weight}{family}{look}>{escape(text)}</text>'
+            f'font-size="{size:g}"{weight}{family}{look}{turned}>{escape(text)}</text>'
         )
 
     def line(
@@ -134,6 +136,12 @@ class Drawing:
     def dot(self, x: float, y: float, radius: float = 1.5) -> None:
         """Draw a dot."""
         self._parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="currentColor"/>')
+
+    def cross(self, x: float, y: float, radius: float) -> None:
+        """Draw a cross, which marks what is wrong."""
+        for slope in (1, -1):
+            ends = (x - radius, y - slope * radius), (x + radius, y + slope * radius)
+            self.line(*ends, width=2.2)
 
     def key(self, y: float, *entries: tuple[str, str], x: float = 0, gap: float = 16) -> None:
         """Write a legend in one line: pairs of a fill and what it means."""

@@ -1,5 +1,7 @@
 """Drawings of a chat keep the times and the counts that they are given."""
 
+import itertools
+
 import pytest
 
 from tests.analysis.drawn import elements, fills, texts
@@ -15,7 +17,7 @@ def test_a_box_is_as_wide_as_its_time_and_the_next_begins_where_it_ends():
     for lane, times in zip(lanes, RUNS.values(), strict=True):
         widths = [float(box.get("width")) for box in lane]
         assert [w / widths[0] for w in widths] == pytest.approx([t / 400 for t in times], rel=1e-3)
-        for box, following in zip(lane, lane[1:], strict=False):
+        for box, following in itertools.pairwise(lane):
             end = float(box.get("x")) + float(box.get("width"))
             assert float(following.get("x")) == pytest.approx(end, abs=0.01)
     assert fills(drawing) == 4 * ["again"] + 4 * ["kept"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import FLAGS
 from tests.browser.installed import find_chromium
@@ -34,29 +34,38 @@ SCRUB = """async (order) => {
 
 
 def main() -> None:
-    """Print the medians."""
-    player = GenerationPlayer(small_run(NUM_TOKENS, NUM_LAYERS))
-    script = site_script({widget.__name__: widget.module for widget in WIDGETS})
-    page_html = f"<style>{styles()}</style>{player.to_html()}<script>{script}</script>"
+    """Print the medians, of a player with one recording and of one with three."""
     order = [*range(NUM_TOKENS), *range(0, NUM_TOKENS, 7), *reversed(range(NUM_TOKENS))]
+    print(f"{len(order)} steps of a run of {NUM_TOKENS} tokens in {NUM_LAYERS} layers")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1600})
-        page.set_content(page_html)
-        client = page.context.new_cdp_session(page)
-        client.send("Performance.enable")
-
-        def busy_s() -> float:
-            metrics = client.send("Performance.getMetrics")["metrics"]
-            return next(item["value"] for item in metrics if item["name"] == "TaskDuration")
-
-        before = busy_s()
-        times = page.evaluate(SCRUB, order)
-        busy_ms = (busy_s() - before) * 1e3 / len(order)
+        for count in (1, 3):
+            times, busy_ms = scrub(browser, count, order)
+            print(f"recordings: {count}")
+            print(f"  script, style and layout: median {statistics.median(times):.2f} ms")
+            print(f"  main thread, painting included: mean {busy_ms:.2f} ms a step")
         browser.close()
-    print(f"{len(order)} steps of a run of {NUM_TOKENS} tokens in {NUM_LAYERS} layers")
-    print(f"script, style and layout: median {statistics.median(times):.2f} ms")
-    print(f"main thread, painting included: mean {busy_ms:.2f} ms a step")
+
+
+def scrub(browser: Browser, count: int, order: list[int]) -> tuple[list[float], float]:
+    """Move a player's slider; return the time of each step, and the mean with painting."""
+    player = GenerationPlayer([small_run(NUM_TOKENS, NUM_LAYERS, timed=True)] * count)
+    script = site_script({widget.__name__: widget.module for widget in WIDGETS})
+    html = f"<style>{styles()}</style>{player.to_html()}<script>{script}</script>"
+    page = browser.new_page(viewport={"width": 1280, "height": 1600})
+    page.set_content(html)
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+
+    def busy_s() -> float:
+        metrics = client.send("Performance.getMetrics")["metrics"]
+        return next(item["value"] for item in metrics if item["name"] == "TaskDuration")
+
+    before = busy_s()
+    times = page.evaluate(SCRUB, order)
+    busy_ms = (busy_s() - before) * 1e3 / len(order)
+    page.close()
+    return times, busy_ms
 
 
 if __name__ == "__main__":

@@ -181,12 +181,16 @@ def display() -> Iterator[str]:
 
 @contextmanager
 def webkit() -> Iterator[WebKit]:
-    """Start the browser of Debian's WebKitGTK."""
+    """Start the browser of Debian's WebKitGTK, for a reader who wants less motion."""
     options = Options()
     options.binary_location = find_minibrowser()
     options.add_argument("--automation")
-    with display() as name:
-        service = Service(shutil.which("WebKitWebDriver"), env={**os.environ, "DISPLAY": name})
+    with display() as name, tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "gtk-3.0" / "settings.ini"
+        settings.parent.mkdir()
+        settings.write_text("[Settings]\ngtk-enable-animations=0\n", encoding="utf-8")
+        environment = {**os.environ, "DISPLAY": name, "XDG_CONFIG_HOME": folder}
+        service = Service(shutil.which("WebKitWebDriver"), env=environment)
         with warnings.catch_warnings():  # Selenium calls what it deprecates itself
             warnings.simplefilter("ignore", DeprecationWarning)
             driver = webdriver.WebKitGTK(options=options, service=service)

@@ -37,7 +37,7 @@ return figures.join("\\n");
 """
 """What the figures say, but for what is announced a moment later."""
 
-PAGES = ("memory", "speed")
+PAGES = ("intro", "memory", "speed")
 
 
 @pytest.fixture(scope="module", params=["firefox", "webkit"])

@@ -22,7 +22,7 @@ def landing(browser, site_url, **options):
 @pytest.mark.parametrize(("size", "bottom"), [(WIDE, 800), (PHONE, 780)], ids=["wide", "phone"])
 def test_the_first_screen_holds_sentence_numbers_lanes_and_play(browser, site_url, size, bottom):
     with landing(browser, site_url, viewport=size) as (page, problems, _):
-        for part in (".tt-lead", ".tt-numbers", ".tt-player .tt-lanes", ".tt-player .tt-play"):
+        for part in (".tt-lead", ".tt-numbers", ".tt-w .tt-lanes", ".tt-w .tt-play"):
             element = page.locator(part).first
             expect(element).to_be_visible()
             box = element.bounding_box()
@@ -39,8 +39,8 @@ def test_the_three_numbers_are_those_of_the_first_recording(browser, site_url):
         notes = run["cache_bytes"][-1] / 2**20
         expected = [f"{work:.1f}×", f"{time:.1f}×", f"{notes:.1f} MiB"]
         assert page.locator(".tt-numbers strong").all_inner_texts() == expected
-        page.locator(".tt-player .tt-play").click()
-        score = page.locator(".tt-player .tt-score strong")
+        page.locator(".tt-w .tt-play").click()
+        score = page.locator(".tt-w .tt-score strong")
         assert score.nth(0).inner_text() == expected[0]
 
 

@@ -113,12 +113,22 @@ def test_one_of_several_runs_is_shown():
     assert (player.recording, player.step) == (0, 0)
 
 
-def test_a_player_on_paper_has_the_story_and_its_sums():
+def test_a_player_on_paper_has_both_lanes_and_its_sums():
     html = GenerationPlayer(small_run(6, timed=True)).to_html()
-    assert "<strong>One, two</strong> 2 3 4 5 6 7" in html
+    text = '<span class="tt-{}">One, two 2 3 4 5</span><span class="tt-now"> 6</span>'
+    for state, note in (("again", "6 tokens computed again"), ("kept", "6 tokens kept")):
+        assert text.format(state) in html
+        assert note in html
+    assert html.count('<span class="tt-written"> 7</span>') == 2
     # 100 operations a token: 2 + 3 + ... + 7 = 27 against 2 + 5. The time is 40 ms a token.
     assert "6 tokens after a prompt of 2: with a cache 3.9 times less work" in html
     assert "3.9 times less time" in html
+
+
+def test_a_player_of_one_step_has_nothing_to_repeat():
+    html = GenerationPlayer(small_run(1)).to_html()
+    assert html.count('<span class="tt-now">One, two</span>') == 2
+    assert "tt-again" not in html
 
 
 class Alphabet:

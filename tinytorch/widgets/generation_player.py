@@ -21,17 +21,32 @@ from tinytorch.widgets.records import Record, check_run, record_run
 
 @dataclass(frozen=True)
 class DrawnRun:
-    """A run for paper, and for readers without JavaScript: its text, its sums, its curves."""
+    """A run for paper, and for readers without JavaScript: its lanes, its sums, its curves."""
 
     run: Record
     chart: Chart
 
     def _repr_html_(self) -> str:
-        prompt, text = ("".join(self.run[name]) for name in ("prompt_tokens", "text"))
+        lanes = self.lane("Without a cache", "again") + self.lane("With a cache", "kept")
         return (
-            f'<p class="tt-story"><strong>{escape(prompt)}</strong>{escape(text)}</p>'
-            f"<p>{escape(self.summary())}</p>{self.chart._repr_html_()}"
+            f'<div class="tt-player tt-drawn"><p>The last step of {escape(self.summary())}</p>'
+            f'<div class="tt-lanes">{lanes}</div></div>{self.chart._repr_html_()}'
         )
+
+    def lane(self, title: str, state: str) -> str:
+        """Write the text as the last step sees it: what is computed again or kept, what is new."""
+        read = [*self.run["prompt_tokens"], *self.run["text"][:-1]]
+        newest = 0 if len(self.run["text"]) == 1 else len(read) - 1
+        texts = {state: read[:newest], "now": read[newest:], "written": self.run["text"][-1:]}
+        spans = "".join(
+            f'<span class="tt-{name}">{escape("".join(tokens))}</span>'
+            for name, tokens in texts.items()
+            if tokens
+        )
+        meaning = {"again": "computed again", "kept": "kept, not computed"}[state]
+        note = f"{newest:,} tokens {meaning}, {len(read) - newest:,} computed now"
+        head = f'<div class="tt-head"><strong>{title}</strong><span>{note}</span></div>'
+        return f'<div class="tt-lane">{head}<p class="tt-tokens">{spans}</p></div>'
 
     def summary(self) -> str:
         """Say what the cache saved, and what it takes."""

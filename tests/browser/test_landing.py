@@ -55,5 +55,5 @@ def test_doors_and_cards_lead_to_pages_and_say_how_long(browser, site_url):
             if minutes:
                 assert f"**Time**: {minutes[1]} minutes" in source, target
         box = cards[0].bounding_box()
-        page.mouse.click(box["x"] + box["width"] - 8, box["y"] + box["height"] - 8)
+        cards[0].click(position={"x": box["width"] - 8, "y": box["height"] - 8})
         page.wait_for_url("**/measure.html")

@@ -193,10 +193,10 @@ def test_it_plays_once_when_it_is_seen(browser, site_url):
         button = widget.locator(".tt-play")
         expect(button).to_have_text("Pause")
         expect(step_field(widget)).not_to_have_value("0")
-        page.mouse.wheel(0, 5000)
+        page.locator("footer").last.scroll_into_view_if_needed()
         expect(button).to_have_text("Play")
         step = step_field(widget).input_value()
-        page.mouse.wheel(0, -5000)
+        widget.scroll_into_view_if_needed()
         page.wait_for_timeout(1500)
         assert step_field(widget).input_value() == step
 

@@ -125,6 +125,11 @@ def test_a_player_on_paper_has_both_lanes_and_its_sums():
     assert "3.9 times less time" in html
 
 
+def test_a_drawn_lane_is_without_new_lines():
+    run = small_run(3) | {"text": ["a\n\n", "b", "c\n"]}
+    assert '<span class="tt-again">One, twoa </span>' in GenerationPlayer(run).to_html()
+
+
 def test_a_player_of_one_step_has_nothing_to_repeat():
     html = GenerationPlayer(small_run(1)).to_html()
     assert html.count('<span class="tt-now">One, two</span>') == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
@@ -39,7 +40,7 @@ class DrawnRun:
         newest = 0 if len(self.run["text"]) == 1 else len(read) - 1
         texts = {state: read[:newest], "now": read[newest:], "written": self.run["text"][-1:]}
         spans = "".join(
-            f'<span class="tt-{name}">{escape("".join(tokens))}</span>'
+            f'<span class="tt-{name}">{escape(one_line("".join(tokens)))}</span>'
             for name, tokens in texts.items()
             if tokens
         )
@@ -221,6 +222,11 @@ class GenerationPlayer(ChapterWidget):
             f"faster than with one.",
         )
         return DrawnRun(run, chart)
+
+
+def one_line(text: str) -> str:
+    """Put spaces where a text has new lines."""
+    return re.sub("\n+", " ", text)
 
 
 def listed(trace: Record | list[Record]) -> list[Record]:

@@ -156,6 +156,7 @@ def test_both_runs_play_at_their_real_speed(browser, site_url):
         expect(with_cache).to_have_text(f"{done}, {spent}", timeout=30_000)
         behind = int(without.inner_text().split()[0])
         assert behind < new
+        assert re.search(rf"{new} tokens with a cache, \d+ without one", widget.inner_text())
         assert step_field(widget).input_value() == str(new - 1)
         expect(without).to_contain_text(done, timeout=60_000)
         expect(widget.get_by_role("button", name="Play")).to_be_visible()

@@ -156,7 +156,7 @@ export function render({ model, el, signal }) {
     total = totals(run);
     last = run.text.length - 1;
     clock = null;
-    const read = (said) => (words.textContent = said ?? stepInWords(run, step()));
+    const read = (said) => (words.textContent = said ?? summary());
     const options = { onPick: go, onRead: read, still };
     text = lanes(run, options);
     const [lead, grid, table] = [score(run, total), cacheGrid(run, options), counters(run, total)];
@@ -191,25 +191,35 @@ export function render({ model, el, signal }) {
     show();
   }
 
+  /** What both clocks show at real speed: that at which the run with a cache stands. */
+  const shownTime = () => clock ?? total.time[step()];
+
   /** Show each lane where it is: at the same step, or at the same time. */
-  function showLanes(now) {
-    const time = isReal() ? (clock ?? total.time[now]) : null;
-    const place = (ends) => (time === null ? now : stepAt(ends, time));
+  function showLanes() {
     for (const [lane, ends] of [
       [text.without, total.timeWithout],
       [text.withCache, total.time],
     ]) {
-      const at = ends ? place(ends) : now;
-      const spent = ends ? `, ${duration(time === null ? ends[at] : Math.min(time, ends[last]))}` : "";
+      const at = isReal() ? stepAt(ends, shownTime()) : step();
+      const ms = isReal() ? Math.min(shownTime(), ends[last]) : ends?.[at];
+      const spent = ms === undefined ? "" : `, ${duration(ms)}`;
       lane.show(at, `${at + 1} of ${last + 1} new tokens${spent}`);
     }
+  }
+
+  function summary() {
+    if (!isReal()) return stepInWords(run, step());
+    const [without, withCache] = [total.timeWithout, total.time].map((ends) =>
+      exact(stepAt(ends, shownTime()) + 1),
+    );
+    return `After ${duration(shownTime())}: ${withCache} tokens with a cache, ${without} without one.`;
   }
 
   function show() {
     const now = step();
     for (const part of parts) part.show(now);
-    showLanes(now);
-    words.textContent = stepInWords(run, now);
+    showLanes();
+    words.textContent = summary();
     chart.reveal(now);
     chart.moveTo(now);
     scrubber.value = now;

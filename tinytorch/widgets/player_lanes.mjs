@@ -96,7 +96,8 @@ export function lanes(run, options) {
 export function stepInWords(run, step) {
   const tokens = run.seq_pos[step];
   if (step === 0) {
-    return `Step 0 reads the prompt. Both compute ${exact(tokens)} tokens; one keeps notes.`;
+    const prompt = tokens === 1 ? "1 token" : `${exact(tokens)} tokens`;
+    return `Step 0 reads the prompt. Both compute ${prompt}; one keeps notes.`;
   }
   const repeats = `${exact(tokens - 1)} of them again`;
   return `Step ${step} without a cache: ${exact(tokens)} tokens computed, ${repeats}. With one: 1.`;

@@ -28,7 +28,8 @@ class ModelSpec:
     vocab_size : int
         Rows of the embedding matrix, as `num_parameters` counts them.
     max_context : int
-        Tokens in the longest sequence the model was published for.
+        Tokens in the longest sequence the model was published for: what its paper or model card
+        says, and what its configuration allows only where these say nothing.
     num_parameters : int
         The published count of the text model, or the count of its published tensors.
     source : str
@@ -372,13 +373,13 @@ _ZOO = (
     _row("Qwen2.5-72B", _LITGPT + "Qwen2.5-72B",
          (80, 8192, 64, 8, 128, 29568), 152064, 131072, 72_706_203_648, **_QWEN25),
     _row("Qwen3-0.6B", _LITGPT + "Qwen3-0.6B",
-         (28, 1024, 16, 8, 128, 3072), 151936, 40960, 596_049_920, **_QWEN3, **_TIED),
+         (28, 1024, 16, 8, 128, 3072), 151936, 32768, 596_049_920, **_QWEN3, **_TIED),
     _row("Qwen3-8B", _LITGPT + "Qwen3-8B",
-         (36, 4096, 32, 8, 128, 12288), 151936, 40960, 8_190_735_360, **_QWEN3),
+         (36, 4096, 32, 8, 128, 12288), 151936, 32768, 8_190_735_360, **_QWEN3),
     _row("Qwen3-32B", _LITGPT + "Qwen3-32B",
-         (64, 5120, 64, 8, 128, 25600), 151936, 40960, 32_762_123_264, **_QWEN3),
+         (64, 5120, 64, 8, 128, 25600), 151936, 32768, 32_762_123_264, **_QWEN3),
     _row("Qwen3-30B-A3B", _LITGPT + "Qwen3-30B-A3B",
-         (48, 2048, 32, 4, 128, 768), 151936, 40960, 30_532_122_624,
+         (48, 2048, 32, 4, 128, 768), 151936, 32768, 30_532_122_624,
          qk_norm=True, num_experts=128, num_active_experts=8, note=_NOTE_QWEN3_MOE),
     _row("SmolLM2-135M", _LITGPT + "SmolLM2-135M",
          (30, 576, 9, 3, 64, 1536), 49152, 8192, 134_515_008, **_TIED),

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import SITE
 from tests.browser.pages import opened, overflow, violations
 from tinytorch.analysis import (
+    forward_operations,
     get_model,
     kv_cache_bytes,
     longest_that_fits,
@@ -51,6 +52,12 @@ def cells(widget: Locator, heading: str) -> list[str]:
     return row.first.locator("td").all_inner_texts()
 
 
+def card(widget: Locator, name: str) -> list[str]:
+    """Return a card of the operation explorer: its ratio, and from what to what."""
+    found = widget.locator(".tt-card", has_text=name)
+    return [found.locator("strong").inner_text(), found.locator(".tt-from").inner_text()]
+
+
 def legend(widget: Locator) -> list[str]:
     """Return the values that the chart's cursor reads."""
     return widget.locator(".tt-plot strong").all_inner_texts()
@@ -80,18 +87,34 @@ def test_without_javascript_the_drawn_figure_is_shown(browser, site_url, name):
 
 def test_the_three_quoted_speedups_are_found(browser, site_url, from_file):
     with shown(browser, site_url, "OperationExplorer", from_file=from_file) as (_, widget):
-        assert cells(widget, "the whole model")[2] == "36.6×"
-        widget.get_by_role("button", name="K and V, from nothing").click()
-        assert cells(widget, "keys and values") == ["5,050", "100", "50.5×"]
-        assert "∝ n without, ∝ 1 with" in widget.inner_text()
-        widget.get_by_role("button", name="pairs, from nothing").click()
-        assert cells(widget, "query-key pairs")[2] == "67.0×"
-        assert "∝ n² without, ∝ n with" in widget.inner_text()
-        widget.get_by_label("add up the passes").check()
+        assert card(widget, "whole model")[0] == "36.6×"
+        widget.get_by_role("button", name="50.5× keys and values").click()
+        assert card(widget, "keys and values") == ["50.5×", "5,050 → 100"]
+        assert legend(widget) == ["5,050", "100"]
+        assert "about n²/2 without a cache, n with one" in widget.inner_text()
+        widget.get_by_role("button", name="67.0× query-key pairs").click()
+        assert card(widget, "query-key pairs")[0] == "67.0×"
         assert legend(widget) == ["338,350", "5,050"]
-        assert "∝ n³/3 without, ∝ n²/2 with" in widget.inner_text()
-        widget.get_by_role("button", name="GPT-2, 4 + 100").click()
-        assert cells(widget, "the whole model")[2] == "36.6×"
+        assert "about n³/3 without a cache, n²/2 with one" in widget.inner_text()
+        widget.get_by_label("add up the passes").uncheck()
+        assert legend(widget) == ["10,000", "100"]
+        assert "about n² without a cache, n with one" in widget.inner_text()
+        widget.get_by_role("button", name="36.6× all of GPT-2").click()
+        assert card(widget, "whole model")[0] == "36.6×"
+        assert widget.get_by_role("radio", name="whole model").is_checked()
+
+
+def test_the_prices_of_a_token_and_a_pair_are_those_of_python(browser, site_url):
+    with shown(browser, site_url, "OperationExplorer") as (_, widget):
+        widget.get_by_label("add up the passes").uncheck()
+        spec = get_model("GPT-2 small")
+        one, two = (sum(forward_operations(spec, 1, keys).values()) for keys in (1, 2))
+        logits = spec.embed_dim * spec.vocab_size
+        prices = (one - (two - one) - logits) / 1e6, two - one, logits / 1e6
+        assert (
+            f"a = {prices[0]:.3g} million for a token, b = {prices[1] / 1e3:.3g} thousand for a "
+            f"pair of tokens, c = {prices[2]:.3g} million for the logits"
+        ) in widget.inner_text()
 
 
 def test_the_operation_explorer_equals_python_after_typing(browser, site_url, from_file):
@@ -104,8 +127,10 @@ def test_the_operation_explorer_equals_python_after_typing(browser, site_url, fr
         page.keyboard.press("ArrowLeft")
         explorer = OperationExplorer(model="Llama-3-8B", prompt_length=200, new_tokens=99)
         without, with_cache = (explorer.work(use_cache=on) for on in (False, True))
+        assert legend(widget) == [f"{sum(without):,}", f"{sum(with_cache):,}"]
+        assert card(widget, "whole model")[0] == f"{sum(without) / sum(with_cache):.1f}×"
+        widget.get_by_label("add up the passes").uncheck()
         assert legend(widget) == [f"{without[-1]:,}", f"{with_cache[-1]:,}"]
-        assert cells(widget, "the whole model")[2] == f"{sum(without) / sum(with_cache):.1f}×"
         widget.get_by_role("slider", name="whole model").focus()
         page.keyboard.press("Home")
         assert legend(widget) == [f"{without[0]:,}", f"{with_cache[0]:,}"]
@@ -120,7 +145,7 @@ def test_dimensions_of_your_own_are_taken(browser, site_url):
         page.keyboard.press("Tab")
         assert layers.input_value() == "1"
         explorer = OperationExplorer(model="your own", num_layers=1)
-        assert legend(widget)[0] == f"{explorer.work(use_cache=False)[-1]:,}"
+        assert legend(widget)[0] == f"{sum(explorer.work(use_cache=False)):,}"
         assert violations(page) == []
 
 
@@ -250,7 +275,7 @@ def test_everything_can_be_reached_by_tab(browser, site_url):
         visible = "button:visible, select:visible, input:visible, summary:visible, svg[tabindex]"
         controls = widget.locator(visible)
         radios = widget.locator("[type=radio]").count()
-        controls.first.focus()
+        widget.locator("[type=radio]:checked").focus()
         reached = 1
         while True:
             page.keyboard.press("Tab")

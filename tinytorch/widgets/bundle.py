@@ -7,7 +7,13 @@ from functools import cache
 from importlib.resources import files
 
 SHARED = ("common", "costs", "chart")
-STYLES = ("frame", "generation_player", "cache_memory_explorer", "answer_field")
+STYLES = (
+    "frame",
+    "generation_player",
+    "operation_explorer",
+    "cache_memory_explorer",
+    "answer_field",
+)
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
 

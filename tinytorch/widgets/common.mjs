@@ -121,19 +121,6 @@ export function checkField(label, onchange) {
   return { field, input };
 }
 
-/** Radio buttons in a fieldset; `options` maps values to texts. */
-export function radioField(label, options, onchange) {
-  const name = `tt-${Math.random().toString(36).slice(2)}`;
-  const inputs = {};
-  const labels = Object.entries(options).map(([value, text]) => {
-    const input = h("input", { type: "radio", name, value, onchange: () => onchange(value) });
-    inputs[value] = input;
-    return h("label", { class: "tt-check" }, input, h("span", {}, text));
-  });
-  const field = h("fieldset", {}, h("legend", {}, label), ...labels);
-  return { field, check: (value) => (inputs[value].checked = true) };
-}
-
 const STEPS = 1000;
 
 /** An integer that can be typed, and moved by a slider whose steps are even on a log scale. */

@@ -11,16 +11,15 @@ import {
   listen,
   mount,
   numberField,
-  radioField,
   ratioOf,
   rounded,
   selectField,
-  table,
   tableOnRequest,
   times,
   viewButtons,
 } from "./common.mjs";
-import { generationWork } from "./costs.mjs";
+import { generationWork, operationPrices } from "./costs.mjs";
+import { ratioCards } from "./ratio_cards.mjs";
 
 const OWN = "your own";
 const DIMENSIONS = {
@@ -46,13 +45,15 @@ const COUNTED = {
   whole_model: {
     name: "the whole model",
     unit: "multiply-adds",
-    laws: { step: ["a·n + b·n²", "a + b·n"], total: ["a·n²/2 + b·n³/3", "a·n + b·n²/2"] },
+    laws: { step: ["a·n + b·n² + c", "a + b·n + c"], total: ["a·n²/2 + b·n³/3", "a·n + b·n²/2"] },
   },
 };
+const QUOTED_MODEL = "GPT-2 small";
+const QUOTED_TOKENS = 100;
 const QUOTED = [
-  { counted: "kv_projections", prompt_length: 1, text: "K and V, from nothing" },
-  { counted: "score_pairs", prompt_length: 1, text: "pairs, from nothing" },
-  { counted: "whole_model", prompt_length: 4, text: "GPT-2, 4 + 100" },
+  { counted: "kv_projections", prompt_length: 1, text: "keys and values, from nothing" },
+  { counted: "score_pairs", prompt_length: 1, text: "query-key pairs, from nothing" },
+  { counted: "whole_model", prompt_length: 4, text: "all of GPT-2, after 4 tokens" },
 ];
 const MOST_POINTS = 160;
 const KEYS = ["model", "prompt_length", "new_tokens", "counted", "cumulative", "log_scale"];
@@ -65,6 +66,12 @@ function spread(length, most) {
   return Array.from({ length: count }, (_, i) =>
     count === 1 ? 0 : Math.round((i * (length - 1)) / (count - 1)),
   );
+}
+
+/** How many times less a generation takes with a cache, and both of its counts. */
+function saving({ without, withCache }) {
+  const [all, kept] = [totalOf(without), totalOf(withCache)];
+  return { without: rounded(all), withCache: rounded(kept), ratio: times(ratioOf(all, kept)) };
 }
 
 function running(values) {
@@ -100,8 +107,7 @@ export function render({ model, el, signal }) {
     h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part)),
     groups,
   );
-  const counted = radioField(
-    "Count",
+  const counted = ratioCards(
     Object.fromEntries(Object.entries(COUNTED).map(([key, { name }]) => [key, name])),
     (value) => commit(model, { counted: value }),
   );
@@ -109,21 +115,30 @@ export function render({ model, el, signal }) {
     commit(model, { cumulative: checked }),
   );
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
-  const quoted = QUOTED.map(({ text, ...values }) =>
-    button(text, () => commit(model, { model: "GPT-2 small", new_tokens: 100, ...values })),
-  );
+  const quotedSpec = models.find((spec) => spec.name === QUOTED_MODEL);
+  const quoted = QUOTED.map(({ text, ...values }) => {
+    const counts = generationWork(
+      values.counted,
+      quotedSpec,
+      values.prompt_length,
+      QUOTED_TOKENS,
+    );
+    const view = { model: QUOTED_MODEL, new_tokens: QUOTED_TOKENS, ...values };
+    return button(`${saving(counts).ratio} ${text}`, () => commit(model, view));
+  });
   const chart = lineChart({ label: "Work of the next token", signal });
-  const summary = h("div", { class: "tt-scroll" });
+  const law = h("p", { class: "tt-note" });
   let work = null;
   const data = tableOnRequest("Data as a table", tableRows);
   root.append(
+    counted.field,
+    chart.element,
+    law,
     h("div", { class: "tt-fields" }, modelField.field, prompt.field, fresh.field),
     own,
-    counted.field,
-    h("div", { class: "tt-row" }, h("span", {}, "As quoted:"), ...quoted),
-    summary,
-    chart.element,
     h("div", { class: "tt-row" }, cumulative.field, logScale.field),
+    h("div", { class: "tt-row" }, h("span", {}, "Quoted, for 100 tokens:"), ...quoted),
+    h("p", { class: "tt-note" }, "From nothing: the first pass takes in one token."),
     viewButtons(model, say),
     data.details,
     status,
@@ -161,21 +176,15 @@ export function render({ model, el, signal }) {
 
   /** All three ways to count, for the same generation. */
   function showRatios(view) {
-    const rows = Object.entries(COUNTED).map(([key, { name }]) => {
+    for (const [key, { name }] of Object.entries(COUNTED)) {
       const same = key === view.counted;
-      const { without, withCache } = same
+      const counts = same
         ? work
         : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
-      const [a, b] = [totalOf(without), totalOf(withCache)];
-      if (same) say(`${name}: ${times(ratioOf(a, b))} fewer with a cache`);
-      return [name, rounded(a), rounded(b), times(ratioOf(a, b))];
-    });
-    summary.replaceChildren(
-      table([["in all", "without a cache", "with a cache", "ratio"], ...rows]),
-    );
-    summary.querySelectorAll("tbody tr").forEach((row, i) => {
-      row.classList.toggle("tt-chosen", Object.keys(COUNTED)[i] === view.counted);
-    });
+      const saved = saving(counts);
+      counted.show(key, saved);
+      if (same) say(`${name}: ${saved.ratio} fewer with a cache`);
+    }
   }
 
   function drawChart() {
@@ -184,7 +193,7 @@ export function render({ model, el, signal }) {
     cumulative.input.checked = add;
     logScale.input.checked = log;
     const { name, unit, laws } = COUNTED[work.counted];
-    const [lawWithout, lawWith] = laws[add ? "total" : "step"];
+    law.textContent = describeLaw(laws[add ? "total" : "step"]);
     const points = spread(work.new_tokens, MOST_POINTS);
     const take = (values) => {
       const row = add ? running(values) : values;
@@ -193,17 +202,31 @@ export function render({ model, el, signal }) {
     chart.draw({
       x: points.map((i) => work.prompt_length + i),
       series: [
-        { name: "without a cache", y: take(work.without) },
-        { name: "with a cache", y: take(work.withCache) },
+        { name: "without a cache", y: take(work.without), state: "again" },
+        { name: "with a cache", y: take(work.withCache), state: "kept" },
       ],
       xLabel: "tokens in the text, n",
-      yLabel: `{unit}, ${add ? "all passes so far" : "one pass"}: ∝ ${lawWithout} without, ∝ ${lawWith} with`,
+      yLabel: `{unit}, ${add ? "all passes so far" : "one pass"}`,
       yUnit: unit,
       log,
       format: exact,
     });
     chart.svg.setAttribute("aria-label", `${name}, ${add ? "added up" : "for the next token"}`);
     chart.moveTo(points.length - 1);
+  }
+
+  /** What the curves grow like, with the model's own prices where they have letters. */
+  function describeLaw([without, withCache]) {
+    const growth = `With n tokens in the text: about ${without} without a cache, ${withCache} with one`;
+    if (work.counted !== "whole_model") return `${growth}.`;
+    const { token, pair, pass } = operationPrices(work.spec);
+    const prices = [
+      `a = ${rounded(token)} for a token`,
+      `b = ${rounded(pair)} for a pair of tokens`,
+      `c = ${rounded(pass)} for the logits of a pass`,
+    ];
+    const named = growth.includes("c") && !model.get("cumulative") ? prices : prices.slice(0, 2);
+    return `${growth}; ${named.join(", ")}.`;
   }
 
   function tableRows() {

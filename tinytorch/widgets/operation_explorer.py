@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import traitlets
 from traitlets import TraitError
 
@@ -73,7 +75,7 @@ class OperationExplorer(ChapterWidget):
     prompt_length = IntRange(1, 8192, default=4).tag(sync=True)
     new_tokens = IntRange(1, 8192, default=100).tag(sync=True)
     counted = traitlets.Enum(list(COUNTED), "whole_model").tag(sync=True)
-    cumulative = traitlets.Bool(False).tag(sync=True)
+    cumulative = traitlets.Bool(True).tag(sync=True)
     log_scale = traitlets.Bool(False).tag(sync=True)
     num_layers = IntRange(1, 1000, default=6).tag(sync=True)
     embed_dim = IntRange(1, 100_000, default=384).tag(sync=True)
@@ -138,12 +140,15 @@ class OperationExplorer(ChapterWidget):
             "without a cache": self.work(use_cache=False),
             "with a cache": self.work(use_cache=True),
         }
+        if self.cumulative:
+            lines = {name: list(accumulate(work)) for name, work in lines.items()}
         scale, word = plots.unit(max(lines["without a cache"]))
         return plots.curves(
             {name: (lengths, [y / scale for y in ys]) for name, ys in lines.items()},
             x_label="tokens in the text",
             y_label=word + COUNTED[self.counted],
             y_log=self.log_scale,
-            alt=f"{self.model}: the work for the next token grows with the text without a cache, "
-            "and stays nearly level with one.",
+            states=("again", "kept"),
+            alt=f"{self.model}: the work {'so far' if self.cumulative else 'for the next token'} "
+            "grows much faster with the text without a cache than with one.",
         )

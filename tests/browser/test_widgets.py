@@ -1,6 +1,7 @@
 """The widgets on the built site: no kernel, no other host, served and from a file."""
 
 import gzip
+import itertools
 import json
 import re
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tinytorch.analysis import (
     longest_that_fits,
     sequences_that_fit,
 )
-from tinytorch.widgets import OperationExplorer
+from tinytorch.widgets import CacheMemoryExplorer, OperationExplorer
 
 WIDGETS = {
     "GenerationPlayer": "intro",
@@ -56,6 +57,11 @@ def card(widget: Locator, name: str) -> list[str]:
     """Return a card of the operation explorer: its ratio, and from what to what."""
     found = widget.locator(".tt-card", has_text=name)
     return [found.locator("strong").inner_text(), found.locator(".tt-from").inner_text()]
+
+
+def answer(widget: Locator, name: str) -> str:
+    """Return how many sequences of a model fit, as the memory explorer's bars say."""
+    return widget.locator(".tt-answer-line", has_text=name).locator("strong").inner_text()
 
 
 def legend(widget: Locator) -> list[str]:
@@ -176,6 +182,8 @@ def test_the_memory_explorer_equals_python(browser, site_url, from_file):
             f"{longest_that_fits(spec, 200 * 10**9, batch_size=3, **options):,} tokens"
             for spec in specs
         ]
+        fit = sequences_that_fit(specs[0], 200 * 10**9, 131_072, **options)
+        assert answer(widget, "DeepSeek-V2") == f"{fit:,}"
         chart = widget.get_by_role("slider", name="Cache by context length")
         chart.focus()
         page.keyboard.press("Home")
@@ -185,11 +193,84 @@ def test_the_memory_explorer_equals_python(browser, site_url, from_file):
 def test_what_does_not_fit_is_said(browser, site_url):
     with shown(browser, site_url, "CacheMemoryExplorer") as (_, widget):
         widget.get_by_label("Device memory").select_option("8 GB")
-        assert "more than the device has" in widget.inner_text()
+        assert "GiB more than it has" in widget.inner_text()
         assert cells(widget, "sequences that fit") == ["0", "0"]
         widget.get_by_label("Model", exact=True).select_option("Mistral-7B v0.1")
         widget.get_by_label("Device memory").select_option("80 GB")
         assert cells(widget, "how long")[0] == "no limit"
+
+
+def test_a_model_of_your_own_has_its_dimensions(browser, site_url):
+    with shown(browser, site_url, "CacheMemoryExplorer") as (page, widget):
+        assert not widget.get_by_role("spinbutton", name="Layers").is_visible()
+        widget.get_by_label("Model", exact=True).select_option("your own")
+        given = {"Layers": 60, "Key/value heads": 3, "Width of a head": 96}
+        for label, value in {**given, "Parameters, millions": 30_000}.items():
+            widget.get_by_role("spinbutton", name=label).fill(str(value))
+            page.keyboard.press("Enter")
+        one_token = 2 * 60 * 3 * 96 * 2
+        assert cells(widget, "one token")[0] == f"{one_token / 1024:.3g} KiB"
+        fit = (80 * 10**9 - 2 * 30_000 * 10**6) // (4_096 * one_token)
+        assert answer(widget, "your own") == f"{fit:,}"
+        explorer = CacheMemoryExplorer(
+            model="your own",
+            num_layers=60,
+            num_kv_heads=3,
+            head_dim=96,
+            million_parameters=30_000,
+        )
+        assert sequences_that_fit(explorer.spec("your own"), 80 * 10**9, 4_096) == fit
+        assert violations(page) == []
+
+
+CORNERS = list(
+    itertools.product(("SmolLM2-135M", "GPT-3 175B"), ((1, 1), (2**20, 4096)), (1, 24, 10_000))
+)
+TEXTS = """(figure) => {
+  const frame = figure.getBoundingClientRect();
+  const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
+  const boxes = [], wrong = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (!node.textContent.trim()) continue;
+    if (node.parentElement.closest("select, .tt-unseen, details")) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) {
+      if (box.width < 1) continue;
+      const text = node.textContent.trim();
+      if (box.left < frame.left - 1 || box.right > frame.right + 1) wrong.push(`outside: ${text}`);
+      for (const [other, name] of boxes) {
+        const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+        const high = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+        if (wide > 1 && high > 4) wrong.push(`${name} / ${text}`);
+      }
+      boxes.push([box, text]);
+    }
+  }
+  return wrong;
+}"""
+"""Texts of a figure that lie over each other or outside of it."""
+
+SIZE = r"([\d.]+)"
+SIZES = rf"weights {SIZE} \+ cache {SIZE} GiB, {SIZE} GiB (free|more).* of {SIZE}"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_label_lies_over_another_at_any_corner(browser, site_url, width):
+    size = {"viewport": {"width": width, "height": 900}}
+    with shown(browser, site_url, "CacheMemoryExplorer", **size) as (page, widget):
+        for name, (seq_len, batch_size), device_gb in CORNERS:
+            view = f"model={name}&seq_len={seq_len}&batch_size={batch_size}&device_gb={device_gb}"
+            page.goto(f"{site_url}/book/memory.html?{view}#CacheMemoryExplorer&{view}")
+            expect(widget).to_be_visible()
+            assert widget.evaluate(TEXTS) == [], view
+            shown_sizes = re.findall(SIZES, widget.inner_text())
+            assert len(shown_sizes) == 2
+            for *sizes, end, whole in shown_sizes:
+                weights, cache, rest = (float(size) for size in sizes)
+                sign = 1 if end == "free" else -1
+                assert weights + cache + sign * rest == pytest.approx(float(whole))
 
 
 VIEWS = {

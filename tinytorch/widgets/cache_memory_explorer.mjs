@@ -19,9 +19,9 @@ import {
   viewButtons,
 } from "./common.mjs";
 import { kvCacheBytes, longestThatFits, sequencesThatFit, weightBytes } from "./costs.mjs";
+import { GIB, deviceBar, deviceLegend } from "./device_bar.mjs";
 
 const NOBODY = "";
-const GIB = 2 ** 30;
 const ELEMENT_TYPES = { 32: "fp32", 16: "fp16, bf16", 8: "fp8, int8", 4: "int4" };
 const BITS = [16, 32, 8, 4];
 const KINDS = {
@@ -31,7 +31,15 @@ const KINDS = {
   MLA: "MLA: a latent vector",
 };
 const DEVICES = [8, 24, 80, 141];
-const OWN = "own";
+const OTHER = "own";
+const OWN = "your own";
+const DIMENSIONS = {
+  num_layers: "Layers",
+  num_kv_heads: "Key/value heads",
+  head_dim: "Width of a head",
+  million_parameters: "Parameters, millions",
+};
+const KEYS = ["model", "compare", "bits_per_element", "bits_per_weight"];
 
 /** Names of models below headings for their kind of attention. */
 function grouped(models) {
@@ -45,29 +53,23 @@ function grouped(models) {
   return groups;
 }
 
+/** A model of the reader's own dimensions, with full attention in all layers. */
+function ownModel({ num_layers, num_kv_heads, head_dim, million_parameters }) {
+  return {
+    name: OWN,
+    num_layers,
+    num_windowed_layers: 0,
+    window: null,
+    kv_elements_per_token_per_layer: 2 * num_kv_heads * head_dim,
+    num_parameters: million_parameters * 1e6,
+  };
+}
+
 /** Lengths for the curve, four in an octave, and the chosen one. */
 function lengths(chosen, most) {
   const points = [];
   for (let power = 6; 2 ** power < most; power += 0.25) points.push(Math.round(2 ** power));
   return [...new Set([...points, chosen, most])].sort((a, b) => a - b);
-}
-
-/** What a device holds: weights, cache, and what is left or missing. */
-function deviceBar(spec, { cache, weights, device }) {
-  const [used, room] = [Number(weights + cache), Number(device)];
-  const percent = (value) => `${(100 * Number(value)) / Math.max(used, room)}%`;
-  const free = device - weights - cache;
-  const end = free < 0n ? `${memory(-free)} more than the device has` : `${memory(free)} free`;
-  const label = `${spec.name}: weights ${memory(weights)}, cache ${memory(cache)}, ${end}`;
-  const part = (name, value) => h("div", { class: name, style: `width: ${percent(value)}` });
-  const bar = h(
-    "div",
-    { class: "tt-bar", "aria-hidden": true },
-    part("tt-c3", weights),
-    part("tt-c2", cache),
-  );
-  bar.append(h("div", { class: "tt-limit", style: `left: ${percent(device)}` }));
-  return h("div", { class: free < 0n ? "tt-over" : "" }, h("div", {}, label), bar);
 }
 
 export function render({ model, el, signal }) {
@@ -83,7 +85,8 @@ export function render({ model, el, signal }) {
   const field = (key, label, slider = true) =>
     numberField(label, { ...within(key), onchange: set(key), slider });
 
-  const modelField = selectField("Model", grouped(models), set("model"));
+  const choices = { ...grouped(models), "A model of your own": { [OWN]: OWN } };
+  const modelField = selectField("Model", choices, set("model"));
   const compareField = selectField(
     "Beside it",
     { "": { [NOBODY]: "no other" }, ...grouped(models) },
@@ -98,12 +101,15 @@ export function render({ model, el, signal }) {
   );
   const weight = selectField("Weights", { "": ELEMENT_TYPES }, set("bits_per_weight", Number));
   const devices = Object.fromEntries(DEVICES.map((size) => [size, `${size} GB`]));
-  const device = selectField("Device memory", { "": { ...devices, [OWN]: "another" } }, (value) => {
-    ownDevice.field.hidden = value !== OWN;
-    if (value === OWN) ownDevice.input.focus();
+  const choose = (value) => {
+    ownDevice.field.hidden = value !== OTHER;
+    if (value === OTHER) ownDevice.input.focus();
     else commit(model, { device_gb: Number(value) });
-  });
+  };
+  const device = selectField("Device memory", { "": { ...devices, [OTHER]: "another" } }, choose);
   const ownDevice = field("device_gb", "Device, GB", false);
+  const dimensions = Object.entries(DIMENSIONS).map(([key, label]) => [key, field(key, label)]);
+  const own = h("div", { class: "tt-fields" }, ...dimensions.map(([, part]) => part.field));
   const bars = h("div", { class: "tt-bars" });
   const facts = h("div", { class: "tt-scroll" });
   let view = null;
@@ -114,10 +120,12 @@ export function render({ model, el, signal }) {
   });
   const data = tableOnRequest("Data as a table", tableRows);
   root.append(
+    bars,
+    deviceLegend(),
     h("div", { class: "tt-fields" }, modelField.field, compareField.field),
+    own,
     h("div", { class: "tt-fields" }, seqLen.field, batchSize.field),
     h("div", { class: "tt-fields" }, element.field, weight.field, device.field, ownDevice.field),
-    bars,
     facts,
     chart.element,
     viewButtons(model, say),
@@ -126,7 +134,10 @@ export function render({ model, el, signal }) {
   );
 
   function read() {
-    const chosen = [choice(model, "model", names), choice(model, "compare", [NOBODY, ...names])];
+    const chosen = [
+      choice(model, "model", [...names, OWN]),
+      choice(model, "compare", [NOBODY, ...names]),
+    ];
     const values = numbers();
     return {
       ...values,
@@ -135,7 +146,7 @@ export function render({ model, el, signal }) {
       compare: chosen[1],
       specs: [...new Set(chosen)]
         .filter(Boolean)
-        .map((name) => models.find((spec) => spec.name === name)),
+        .map((name) => models.find((spec) => spec.name === name) ?? ownModel(values)),
       device: BigInt(values.device_gb) * 10n ** 9n,
     };
   }
@@ -143,27 +154,32 @@ export function render({ model, el, signal }) {
   const cacheOf = (spec, length, sequences) =>
     kvCacheBytes(spec, length, sequences, view.bits_per_element);
 
+  const fitting = ({ spec }) => {
+    const bits = [view.bits_per_element, view.bits_per_weight];
+    return exact(sequencesThatFit(spec, view.device, view.seq_len, ...bits));
+  };
+
   function update() {
     view = read();
     view.lengths = lengths(view.seq_len, within("seq_len").most);
     modelField.select.value = view.specs[0].name;
+    own.hidden = view.specs[0].name !== OWN;
+    for (const [key, dimension] of dimensions) dimension.show(view[key]);
     compareField.select.value = view.compare;
     seqLen.show(view.seq_len);
     batchSize.show(view.batch_size);
     element.select.value = view.bits_per_element;
     weight.select.value = view.bits_per_weight;
     const listed = DEVICES.includes(view.device_gb);
-    if (!listed || device.select.value !== OWN) device.select.value = listed ? view.device_gb : OWN;
-    ownDevice.field.hidden = device.select.value !== OWN;
+    if (!listed || device.select.value !== OTHER) device.select.value = listed ? view.device_gb : OTHER;
+    ownDevice.field.hidden = device.select.value !== OTHER;
     ownDevice.show(view.device_gb);
     const measured = view.specs.map((spec) => ({
       spec,
       cache: cacheOf(spec, view.seq_len, view.batch_size),
       weights: weightBytes(spec, view.bits_per_weight),
     }));
-    bars.replaceChildren(
-      ...measured.map(({ spec, ...parts }) => deviceBar(spec, { ...parts, device: view.device })),
-    );
+    bars.replaceChildren(...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })));
     showFacts(measured);
     drawChart(measured);
     data.refresh();
@@ -176,9 +192,9 @@ export function render({ model, el, signal }) {
       const length = longestThatFits(spec, view.device, view.batch_size, ...bits);
       return length === null ? "no limit" : `${exact(length)} tokens`;
     };
-    const fitting = ({ spec }) => exact(sequencesThatFit(spec, view.device, view.seq_len, ...bits));
     const rows = [
       ["", ...measured.map(({ spec }) => spec.name)],
+      row(`sequences that fit in ${exact(view.device_gb)} GB`, fitting),
       row("one token", ({ spec }) => memory(cacheOf(spec, 1, 1))),
       row(`one sequence of ${exact(view.seq_len)}`, ({ spec }) =>
         memory(cacheOf(spec, view.seq_len, 1)),
@@ -189,7 +205,6 @@ export function render({ model, el, signal }) {
         "cache as a share of the weights",
         ({ cache, weights }) => `${decimals(100 * ratioOf(cache, weights))} %`,
       ),
-      row(`sequences that fit in ${exact(view.device_gb)} GB`, fitting),
       row(`how long ${exact(view.batch_size)} can grow there`, longest),
     ];
     facts.replaceChildren(table(rows));
@@ -213,8 +228,8 @@ export function render({ model, el, signal }) {
         y: view.lengths.map((length) => gib(cacheOf(spec, length, view.batch_size))),
       })),
       limits: measured
-        .filter((each) => room(each) > 0)
-        .map((each) => ({ name: `room beside ${each.spec.name}`, y: room(each) })),
+        .map((each, of) => ({ name: `room beside ${each.spec.name}`, y: room(each), of }))
+        .filter(({ y }) => y > 0),
       xLabel: "tokens in each sequence",
       yLabel: `{unit} for ${exact(view.batch_size)} ${view.batch_size === 1 ? "sequence" : "sequences"}`,
       yUnit: "GiB of cache",
@@ -240,8 +255,7 @@ export function render({ model, el, signal }) {
     ];
   }
 
-  const keys = [...numberKeys, "model", "compare", "bits_per_element", "bits_per_weight"];
-  const release = listen(model, keys, update);
+  const release = listen(model, [...numberKeys, ...KEYS], update);
   update();
   return () => {
     for (const end of [release, chart.stop, stopStatus]) end();

@@ -61,7 +61,7 @@ const colour = ({ state }, i) => (state ? `tt-${state}` : `tt-c${i + 1}`);
  *
  * draw() takes {x, series: [{name, y, state}], xLabel, yLabel, yUnit, log, xLog, format}: y holds
  * Numbers or BigInts, `format` turns one into text, and a state ("kept", "now", "again") is a colour
- * of its own. With `limits`, [{name, y}], level lines are drawn too.
+ * of its own. With `limits`, [{name, y, of}], level lines are drawn too, in the colour of series `of`.
  */
 export function lineChart({ label, onCursor, signal }) {
   const grid = h("svg:g", { class: "tt-grid" });
@@ -97,7 +97,12 @@ export function lineChart({ label, onCursor, signal }) {
       key.append(h("svg:line", line));
       return h("li", {}, key, h("span", {}, series.name), h("strong", {}));
     });
-    legend.replaceChildren(h("li"), ...keys);
+    const limits = (data.limits ?? []).map(({ name, of }) => {
+      const line = h("svg:line", { class: `tt-limit tt-c${of + 1}`, x2: 28, y1: 6, y2: 6 });
+      const key = { class: "tt-key", width: 28, height: 12, "aria-hidden": true };
+      return h("li", {}, h("svg:svg", key, line), h("span", {}, name));
+    });
+    legend.replaceChildren(h("li"), ...keys, ...limits);
     paint();
   }
 
@@ -147,14 +152,10 @@ export function lineChart({ label, onCursor, signal }) {
     const lines = data.series.map((series, i) =>
       h("svg:polyline", { class: colour(series, i), "stroke-dasharray": DASHES[i] }),
     );
-    const limits = levels.flatMap(({ name, y: value }, i) => {
+    const limits = levels.map(({ y: value, of }) => {
       const at = y.place(value);
-      const side =
-        i % 2 ? { x: right, y: at + 15, "text-anchor": "end" } : { x: MARGIN.left + 6, y: at - 5 };
-      return [
-        h("svg:line", { class: "tt-limit", x1: MARGIN.left, x2: right, y1: at, y2: at }),
-        text({ class: "tt-halo", ...side }, name),
-      ];
+      const place = { x1: MARGIN.left, x2: right, y1: at, y2: at };
+      return h("svg:line", { class: `tt-limit tt-c${of + 1}`, ...place });
     });
     paths.replaceChildren(...lines, ...limits);
     const ends = { y1: MARGIN.top, y2: base };

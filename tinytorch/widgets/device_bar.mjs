@@ -1,0 +1,57 @@
+import { exact, h } from "./common.mjs";
+
+export const GIB = 2 ** 30;
+const MOST_STRIPES = 160;
+
+/** Sizes in GiB with as many decimals as let what is shown add up, whatever is rounded. */
+function sums(device, weights, cache) {
+  const digits = device < 10n * 2n ** 30n ? 2 : 1;
+  const factor = 10 ** digits;
+  const rounded = (value) => Math.round((Number(value) / GIB) * factor);
+  const [whole, ...parts] = [device, weights, cache].map(rounded);
+  const free = whole - parts[0] - parts[1];
+  return [whole, ...parts, free].map((value) => (value / factor).toFixed(digits));
+}
+
+/** What a device holds: the answer, weights and sequences to scale, and what is left or missing. */
+export function deviceBar({ spec, cache, weights, fit, view }) {
+  const [used, room] = [Number(weights + cache), Number(view.device)];
+  const percent = (value) => `${(100 * Number(value)) / Math.max(used, room)}%`;
+  const over = weights + cache > view.device;
+  const [whole, forWeights, forCache, free] = sums(view.device, weights, cache);
+  const rest = over ? `${free.slice(1)} GiB more than it has` : `${free} GiB free`;
+  const parts = `weights ${forWeights} + cache ${forCache} GiB, ${rest} of ${whole} GiB`;
+  const held = h("div", { class: "tt-sequences", style: `width: ${percent(cache)}` });
+  if (view.batch_size <= MOST_STRIPES) held.style.setProperty("--count", view.batch_size);
+  else held.classList.add("tt-many");
+  const bar = h(
+    "div",
+    { class: "tt-bar", "aria-hidden": true },
+    h("div", { class: "tt-c3", style: `width: ${percent(weights)}` }),
+    held,
+    h("div", { class: "tt-limit", style: `left: ${percent(view.device)}` }),
+  );
+  const tokens = `${exact(view.seq_len)} ${view.seq_len === 1 ? "token" : "tokens"}`;
+  const answer = h(
+    "div",
+    { class: "tt-answer-line" },
+    h("span", {}, spec.name),
+    h("strong", {}, fit),
+    h("span", {}, `${fit === "1" ? "sequence" : "sequences"} of ${tokens} fit`),
+  );
+  const text = `${exact(view.batch_size)} at once: ${parts} (${exact(view.device_gb)} GB)`;
+  return h("div", { class: over ? "tt-over" : "" }, answer, bar, h("div", { class: "tt-note" }, text));
+}
+
+/** What the colours of the bars mean. */
+export function deviceLegend() {
+  const key = (name, text) => h("li", {}, h("span", { class: `tt-box ${name}` }), text);
+  return h(
+    "ul",
+    { class: "tt-legend", "aria-hidden": true },
+    key("tt-c3", "weights"),
+    key("tt-sequences", "cache, a stripe for each sequence"),
+    key("tt-free", "free"),
+    key("tt-limit", "end of the device"),
+  );
+}

@@ -7,7 +7,7 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test look browser binder-check lint model bench assignment \
+.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model bench assignment \
 	grade constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -40,6 +40,9 @@ binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, ope
 
 look: $(VENV)/dev.done browser  ## Draw each page of the built website as it looks everywhere: make look PAGES="enable speed"
 	$(BIN)/python -m tests.browser.look $(PAGES)
+
+pictures: $(VENV)/dev.done browser  ## Take the README's pictures from the built website
+	$(BIN)/python -m tests.browser.pictures
 
 browser: $(VENV)/dev.done  ## Install Chromium, Firefox and WebKit, unless they are there
 	$(BIN)/python -m tests.browser.installed

@@ -26,3 +26,15 @@ def test_the_licence_of_what_is_fetched_is_named():
     assert "SmolLM2-135M-Instruct by Hugging Face, Apache License" in licences
     assert "MIT" in licences
     assert "CC BY 4.0" in licences
+
+
+def test_its_pictures_are_there_light_and_dark_and_not_heavy():
+    text = README.read_text(encoding="utf-8")
+    pictures = re.findall(r'(?:srcset|src)="([^"]+)"', text)
+    assert len(pictures) >= 4
+    for picture in pictures:
+        file = README.parent / picture
+        assert 10_000 < file.stat().st_size <= 150_000
+        assert file.with_name(re.sub("dark|light", "dark", file.name)).exists()
+        assert file.with_name(re.sub("dark|light", "light", file.name)).exists()
+    assert text.count("alt=") == text.count("<picture>") == len(pictures) // 2

@@ -12,24 +12,33 @@ from tests.browser.installed import find_chromium
 FOLDER = SITE.parents[1] / ".github" / "pictures"
 SCHEMES = ("light", "dark")
 FIGURES = {
-    "player": ("intro", "article .tt-widget"),
-    "memory": ("memory", "article .tt-widget"),
+    "player": (
+        "intro.html#GenerationPlayer&step=42",
+        "[data-afm=GenerationPlayer] .tt-w",
+        ".tt-transport",
+    ),
+    "memory": ("memory.html", "[data-afm=CacheMemoryExplorer] .tt-w", ".tt-legend"),
 }
-"""For each picture, the page it is on and its first element of a kind."""
+"""For each picture the view it shows, the figure, and where in the figure it ends."""
 
+MARGIN = 12
 QUALITY = 80
 
 
-def picture(browser: Browser, page_name: str, selector: str, scheme: str) -> Image.Image:
-    """Return a figure as it looks when its page has been opened."""
+def picture(browser: Browser, view: str, figure: str, end: str, scheme: str) -> Image.Image:
+    """Return the upper part of a figure in one of its views."""
     page = browser.new_page(
         viewport={"width": 1280, "height": 1000},
         color_scheme=scheme,
         device_scale_factor=2,
         reduced_motion="reduce",
     )
-    page.goto(f"file://{SITE}/book/{page_name}.html", wait_until="load")
-    shot = page.locator(selector).first.screenshot()
+    page.goto(f"file://{SITE}/book/{view}", wait_until="load")
+    element = page.locator(figure).first
+    box, last = element.bounding_box(), element.locator(end).first.bounding_box()
+    clip = box | {"height": last["y"] + last["height"] - box["y"] + MARGIN}
+    clip["y"] += page.evaluate("scrollY")
+    shot = page.screenshot(full_page=True, clip=clip)
     page.close()
     return Image.open(io.BytesIO(shot))
 
@@ -41,10 +50,10 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
-        for name, (page, selector) in FIGURES.items():
+        for name, view in FIGURES.items():
             for scheme in SCHEMES:
                 file = FOLDER / f"{name}-{scheme}.webp"
-                picture(browser, page, selector, scheme).save(file, quality=QUALITY, method=6)
+                picture(browser, *view, scheme).save(file, quality=QUALITY, method=6)
                 print(f"{file.name}: {file.stat().st_size / 1000:.0f} kB")
         browser.close()
 

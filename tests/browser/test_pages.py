@@ -13,7 +13,7 @@ PAGES += ["genindex.html", "search.html"]
 RESIZED_MS = 700
 """The theme makes what now scrolls reachable by keyboard, a moment after the window changed."""
 
-HEAVIEST = 500_000
+HEAVIEST = 250 * 2**10
 """Bytes over the wire for a first visit."""
 
 

@@ -123,7 +123,9 @@ class WebKit:
         return self.driver.execute_script(script)
 
     def click(self, selector: str) -> None:
-        self.driver.find_element("css selector", selector).click()
+        element = self.driver.find_element("css selector", selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
 
     def press(self, selector: str, key: str) -> None:
         element = self.driver.find_element("css selector", selector)

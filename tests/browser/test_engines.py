@@ -37,7 +37,7 @@ return figures.join("\\n");
 """
 """What the figures say, but for what is announced a moment later."""
 
-PAGES = ("intro", "memory", "speed")
+PAGES = ("intro", "memory", "speed", "redundancy")
 
 
 @pytest.fixture(scope="module", params=["firefox", "webkit"])

@@ -3,19 +3,27 @@
 import os
 
 from tinytorch.widgets.answer_field import AnswerField
+from tinytorch.widgets.attention_stepper import AttentionStepper
 from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.operation_explorer import OperationExplorer
 from tinytorch.widgets.records import record_run
 
-WIDGETS = (GenerationPlayer, OperationExplorer, CacheMemoryExplorer, AnswerField)
+WIDGETS = (
+    GenerationPlayer,
+    OperationExplorer,
+    CacheMemoryExplorer,
+    AttentionStepper,
+    AnswerField,
+)
 
 if os.environ.get(STATIC):
     show_on_a_website()
 
 __all__ = [
     "AnswerField",
+    "AttentionStepper",
     "CacheMemoryExplorer",
     "GenerationPlayer",
     "OperationExplorer",

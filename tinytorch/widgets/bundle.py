@@ -13,6 +13,7 @@ STYLES = (
     "operation_explorer",
     "cache_memory_explorer",
     "answer_field",
+    "attention_stepper",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)

@@ -1,7 +1,8 @@
-"""Measure how fast the generation player follows its slider: ``python -m benchmarks.scrub``.
+"""Measure how fast figures follow a reader's steps: ``python -m benchmarks.scrub``.
 
-A made-up run of 128 tokens in 30 layers, in headless Chromium. For each step the time of script,
-style and layout is taken, and over all steps the main thread's time, painting included.
+The generation player's slider in a made-up run of 128 tokens and 30 layers, and the attention
+stepper's phases in a real run, in headless Chromium. For each step the time of script, style and
+layout is taken, and over all steps the main thread's time, painting included.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.conftest import FLAGS
 from tests.browser.installed import find_chromium
 from tests.widgets.runs import small_run
-from tinytorch.widgets import WIDGETS, GenerationPlayer
+from tinytorch.models import load_smollm2
+from tinytorch.widgets import WIDGETS, AttentionStepper, GenerationPlayer
+from tinytorch.widgets.base import ChapterWidget
 from tinytorch.widgets.bundle import site_script, styles
 
 NUM_TOKENS, NUM_LAYERS = 128, 30
+PROMPT = "The lighthouse keeper was tired, so he"
+SLIDER = (".tt-w input[type=range]", "input")
+PHASES = (".tt-w select", "change")
 
-SCRUB = """async (order) => {
-    const scrubber = document.querySelector(".tt-w input[type=range]");
+SCRUB = """async ([[selector, event], order]) => {
+    const control = document.querySelector(selector);
     const times = [];
-    for (const step of order) {
+    for (const value of order) {
         const start = performance.now();
-        scrubber.value = step;
-        scrubber.dispatchEvent(new Event("input"));
+        control.value = value;
+        control.dispatchEvent(new Event(event));
         document.body.getBoundingClientRect();
         times.push(performance.now() - start);
         await new Promise(requestAnimationFrame);
@@ -34,26 +40,39 @@ SCRUB = """async (order) => {
 
 
 def main() -> None:
-    """Print the medians, of a player with one recording and of one with three."""
+    """Print the medians: of a player with one recording and with three, and of a stepper."""
     order = [*range(NUM_TOKENS), *range(0, NUM_TOKENS, 7), *reversed(range(NUM_TOKENS))]
-    print(f"{len(order)} steps of a run of {NUM_TOKENS} tokens in {NUM_LAYERS} layers")
+    run = small_run(NUM_TOKENS, NUM_LAYERS, timed=True)
+    stepper = AttentionStepper.from_prompt(*load_smollm2(), PROMPT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for count in (1, 3):
-            times, busy_ms = scrub(browser, count, order)
-            print(f"recordings: {count}")
-            print(f"  script, style and layout: median {statistics.median(times):.2f} ms")
-            print(f"  main thread, painting included: mean {busy_ms:.2f} ms a step")
+            print(f"player, {NUM_TOKENS} tokens, {NUM_LAYERS} layers, recordings: {count}")
+            report(scrub(browser, GenerationPlayer([run] * count), SLIDER, order))
+        print(f"stepper, {len(stepper.trace['tokens'])} tokens")
+        report(scrub(browser, stepper, PHASES, [step % 5 for step in order]))
         browser.close()
 
 
-def scrub(browser: Browser, count: int, order: list[int]) -> tuple[list[float], float]:
-    """Move a player's slider; return the time of each step, and the mean with painting."""
-    player = GenerationPlayer([small_run(NUM_TOKENS, NUM_LAYERS, timed=True)] * count)
+def report(measured: tuple[list[float], float]) -> None:
+    """Print what `scrub` measured."""
+    times, busy_ms = measured
+    print(f"  script, style and layout: median {statistics.median(times):.2f} ms")
+    print(f"  main thread, painting included: mean {busy_ms:.2f} ms a step, {len(times)} steps")
+
+
+def scrub(
+    browser: Browser, widget: ChapterWidget, control: tuple[str, str], order: list[int]
+) -> tuple[list[float], float]:
+    """Set a control of a figure to each value; return each time, and the mean with painting.
+
+    The control is given by its selector and the event that it fires.
+    """
     script = site_script({widget.__name__: widget.module for widget in WIDGETS})
-    html = f"<style>{styles()}</style>{player.to_html()}<script>{script}</script>"
+    html = f"<style>{styles()}</style>{widget.to_html()}<script>{script}</script>"
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.set_content(html)
+    page.wait_for_function("document.querySelector('.tt-w svg').childElementCount > 0")
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable")
 
@@ -62,7 +81,7 @@ def scrub(browser: Browser, count: int, order: list[int]) -> tuple[list[float], 
         return next(item["value"] for item in metrics if item["name"] == "TaskDuration")
 
     before = busy_s()
-    times = page.evaluate(SCRUB, order)
+    times = page.evaluate(SCRUB, [control, order])
     busy_ms = (busy_s() - before) * 1e3 / len(order)
     page.close()
     return times, busy_ms

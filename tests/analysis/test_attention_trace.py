@@ -13,6 +13,7 @@ from tinytorch.analysis.attention_trace import (
     telling_heads,
     trace_heads,
 )
+from tinytorch.generation.enable import new_kv_cache, use_kv_cache
 
 CONFIG = tt.ModelConfig(
     vocab_size=50, embed_dim=32, num_layers=3, num_heads=4, num_kv_heads=2, positions="learned"
@@ -86,6 +87,19 @@ def test_a_text_that_is_too_short_or_a_batch_is_refused(model, shape):
 
 def test_a_cached_run_has_the_same_keys_and_values(model):
     assert cached_difference(model, TOKENS, 4) < 1e-4
+
+
+def test_old_keys_of_a_cached_run_stay_to_the_last_bit(model):
+    cache = new_kv_cache(model, 1, len(TOKENS))
+    with use_kv_cache(model, cache):
+        model.forward(TOKENS[None, :4])
+        for token in TOKENS[4:]:
+            before = [[part.copy() for part in cache.get(layer)] for layer in range(3)]
+            model.forward(token[None, None])
+            for layer, parts in enumerate(before):
+                for old, new in zip(parts, cache.get(layer), strict=True):
+                    assert new.shape[2] == old.shape[2] + 1
+                    assert np.array_equal(new[:, :, : old.shape[2]], old)
 
 
 def test_without_a_mask_only_the_first_layer_keeps_its_keys(model):

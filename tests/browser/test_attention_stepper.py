@@ -1,6 +1,7 @@
 """The attention stepper on its page: keyboard, pointer, phone, and Python's numbers."""
 
 import gzip
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -27,7 +28,7 @@ def stepper(browser, site_url, fragment="", **options):
     url = f"{site_url}/book/redundancy.html#{NAME}{fragment}"
     with opened(browser, url, site_url, **options) as (page, problems, _):
         widget = page.locator(f"[data-afm={NAME}] .tt-w")
-        expect(widget).to_be_visible()
+        expect(widget.locator(".tt-cell").first).to_be_visible()
         yield page, widget
         assert problems == []
 
@@ -78,9 +79,10 @@ def test_the_readout_says_the_numbers_of_the_record(browser, site_url):
 
         def said(at):
             words = trace["tokens"][row].strip(), trace["tokens"][at].strip()
-            score, weight = head["scores"][row][at], 100 * head["weights"][row][at]
-            pair = "“{}” meets “{}”: q · k / √64".format(*words)
-            return f"{pair} = score {score:.2f}, weight {weight:.1f} %."
+            product, score = head["products"][row][at], head["scores"][row][at]
+            pair = "“{}” meets “{}”".format(*words)
+            weight = f"weight {100 * head['weights'][row][at]:.1f} %"
+            return f"{pair}: q · k = {product:.1f}, / √64 = {score:.2f}, {weight}."
 
         readout = widget.locator(".tt-readout")
         most = max(range(row + 1), key=lambda at: head["weights"][row][at])
@@ -93,6 +95,80 @@ def test_the_readout_says_the_numbers_of_the_record(browser, site_url):
         widget.get_by_text("Data as a table").click()
         cells = widget.locator("details tbody tr").nth(2).locator("td").all_inner_texts()
         assert cells == [f"{head['scores'][row][2]:.2f}", f"{100 * head['weights'][row][2]:.1f} %"]
+
+
+def test_a_score_is_read_only_where_it_is_formed(browser, site_url):
+    with stepper(browser, site_url, "&step=4&phase=4") as (page, widget):
+        trace = data_of(widget)["trace"]
+        row = trace["prompt_length"] + 3
+        words = [token.strip() for token in trace["tokens"]]
+        readout = widget.locator(".tt-readout")
+        without, with_cache = widget.locator("svg.tt-band").all()
+
+        def point(band, at):
+            cell = band.locator(f'[data-at="{at}"]')
+            cell.scroll_into_view_if_needed()
+            box = cell.bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+        pair = f"“{words[3]}” meets “{words[1]}”"
+        point(with_cache, "3 1")
+        expect(readout).to_have_text(
+            f"{pair}: not formed in this step, but in that of “{words[3]}”."
+        )
+        point(without, "3 1")
+        expect(readout).to_contain_text(f"{pair}: q · k = ")
+        point(without, "1 3")
+        expect(readout).to_contain_text("in its future, masked")
+        point(without, f"{row + 1} 0")
+        expect(readout).to_contain_text("not in the text yet")
+        widget.get_by_label("Phase").select_option("softmax")
+        page.mouse.move(0, 0)
+        expect(readout).to_contain_text("weight")
+        widget.get_by_label("Phase").select_option("score")
+        expect(readout).not_to_contain_text("weight")
+        widget.get_by_label("Phase").select_option("write")
+        expect(readout).to_have_text(f"“{words[row]}” has met no key yet: scores come next.")
+        assert widget.locator(".tt-read").count() == 0
+
+
+def test_it_says_how_much_the_two_runs_differ(browser, site_url):
+    with stepper(browser, site_url) as (_, widget):
+        trace = data_of(widget)["trace"]
+        said = re.search(r"In all (\d+) layers, .* at most (\S+)\.", widget.inner_text())
+        assert int(said[1]) == trace["num_layers"]
+        assert float(said[2]) == pytest.approx(trace["difference"], rel=0.05)
+
+
+def test_its_bands_are_drawn_when_a_reader_comes_near(browser, site_url):
+    url = f"{site_url}/book/redundancy.html"
+    with opened(browser, url, site_url) as (page, problems, _):
+        widget = page.locator(f"[data-afm={NAME}] .tt-w")
+        expect(widget).to_be_attached()
+        cells = widget.locator(".tt-cell")
+        assert cells.count() == 0
+        widget.scroll_into_view_if_needed()
+        expect(cells).not_to_have_count(0)
+        assert problems == []
+
+
+def test_its_controls_are_large_enough_for_a_finger(browser, site_url):
+    options = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+    with stepper(browser, site_url, **options) as (_, widget):
+        for control in widget.locator("button, select, summary, .tt-check").all():
+            if control.is_visible():
+                box = control.bounding_box()
+                assert min(box["width"], box["height"]) >= 44, control.inner_text()
+
+
+def test_a_tap_stays_read(browser, site_url):
+    options = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+    with stepper(browser, site_url, "&step=4&phase=4", **options) as (_, widget):
+        trace = data_of(widget)["trace"]
+        row = trace["prompt_length"] + 3
+        widget.locator("svg.tt-band").first.locator(f'[data-at="{row} 0"]').tap()
+        pair = "“{}” meets “{}”".format(*(trace["tokens"][i].strip() for i in (row, 0)))
+        expect(widget.locator(".tt-readout")).to_contain_text(pair)
 
 
 def test_without_the_mask_all_layers_but_the_first_are_wrong(browser, site_url):

@@ -24,6 +24,7 @@ WIDGETS = {
     "GenerationPlayer": "intro",
     "OperationExplorer": "speed",
     "CacheMemoryExplorer": "memory",
+    "AttentionStepper": "redundancy",
 }
 KILO = 1000
 
@@ -321,7 +322,8 @@ def test_the_data_is_a_table_on_request(browser, site_url, name):
 @pytest.mark.parametrize("name", WIDGETS)
 def test_colours_follow_the_theme_while_open(browser, site_url, name):
     with shown(browser, site_url, name, color_scheme="light") as (page, widget):
-        line = widget.locator("polyline").first
+        widget.scroll_into_view_if_needed()
+        line = widget.locator("polyline, .tt-cell").first
         colours = (
             "element => [getComputedStyle(element).stroke, getComputedStyle(document.body).color]"
         )

@@ -1,5 +1,6 @@
 """The attention stepper's record and its limits."""
 
+import numpy as np
 import pytest
 from traitlets import TraitError
 
@@ -24,6 +25,8 @@ def test_a_run_is_recorded_with_its_text_and_heads(stepper):
     assert trace["difference"] < 1e-3
     for head in trace["heads"]:
         assert head["channels"] == [0, 8, 16, 24, 32, 40, 48, 56]
+        products, scores = np.array(head["products"]), np.tril(head["scores"])
+        np.testing.assert_allclose(products / 8, scores, atol=0.0125)
         for i, row in enumerate(head["weights"]):
             assert sum(row[: i + 1]) == pytest.approx(1, abs=1e-3)
 

@@ -3,11 +3,17 @@
 import { h, setAttributes } from "./common.mjs";
 
 export const PHASES = ["project", "write", "score", "softmax", "mix"];
-const [WRITE, SCORE, SOFTMAX, MIX] = [1, 2, 3, 4];
+export const [WRITE, SCORE, SOFTMAX, MIX] = [1, 2, 3, 4];
 const ARRAYS = ["query", "key", "value", "output"];
 const WIDE = { label: 92, cell: 9, score: 14, gap: 16, row: 15, channels: 8 };
 const NARROW = { label: 78, cell: 6, score: 7.6, gap: 8, row: 15, channels: 3 };
 const LEAST_WIDE = 540;
+const TOP = 18;
+const STATES = ["now", "again", "kept", "masked"];
+const CLASSES = Object.fromEntries([
+  ["", "tt-cell tt-none"],
+  ...STATES.map((state) => [state, `tt-cell tt-${state}`]),
+]);
 
 /** The tokens in the text at a step, and how many of them are new in it. */
 export const textAt = (trace, step) => trace.prompt_length + step;
@@ -22,8 +28,8 @@ function rowState(name, row, { length, fresh, phase, keeps }) {
   return name === "key" || name === "value" ? "kept" : "";
 }
 
-/** What a score is: as its row, or "masked" where it looks ahead. */
-function scoreState(row, column, view) {
+/** What a score is: as its row, "masked" where it looks ahead, or "" where it is not formed. */
+export function scoreState(row, column, view) {
   if (view.phase < SCORE || row >= view.length || column >= view.length) return "";
   const isFresh = row >= view.length - view.fresh;
   if (view.keeps && !isFresh) return "";
@@ -31,7 +37,7 @@ function scoreState(row, column, view) {
   return isFresh ? "now" : "again";
 }
 
-/** A band; `onRead` is told which score the pointer is on, or null. */
+/** A band; `onRead` is told which score the pointer is on (or null), and `keeps`. */
 export function band(trace, { title, keeps, onRead }) {
   const total = trace.tokens.length;
   const note = h("span");
@@ -41,9 +47,10 @@ export function band(trace, { title, keeps, onRead }) {
   let layout = null;
   let cells = [];
 
+  /** Draw the cells for a width; return whether they had to be drawn. */
   function build(width) {
     const next = width < LEAST_WIDE ? NARROW : WIDE;
-    if (next === layout) return;
+    if (next === layout) return false;
     layout = next;
     const { label, cell, score, gap, row, channels } = layout;
     const arrayWidth = cell * channels;
@@ -53,7 +60,7 @@ export function band(trace, { title, keeps, onRead }) {
       places[name] = x;
       x += (name === "scores" ? score * total : arrayWidth) + gap;
     }
-    setAttributes(svg, { viewBox: `0 0 ${x - gap} ${row * total + 20}` });
+    setAttributes(svg, { viewBox: `0 0 ${x - gap + 4} ${row * total + 20}` });
     cells = [];
     const parts = [];
     const headings = { query: "Q", key: "K", scores: "Q·K", value: "V", output: "out" };
@@ -61,7 +68,7 @@ export function band(trace, { title, keeps, onRead }) {
       parts.push(h("svg:text", { x: places[name], y: 11 }, text));
     }
     trace.tokens.forEach((token, i) => {
-      const y = 18 + row * i;
+      const y = TOP + row * i;
       const words = token.trim() || "␣";
       const text = h("svg:text", { x: label - 6, y: y + 11, "text-anchor": "end" }, words);
       parts.push(text);
@@ -82,11 +89,12 @@ export function band(trace, { title, keeps, onRead }) {
       }
     });
     svg.replaceChildren(...parts);
+    return true;
   }
 
   function show(view, head, said) {
-    const strengths = largest(head);
     const asked = { ...view, keeps };
+    const shades = shadesOf(head, view.phase >= SOFTMAX);
     for (const each of cells) {
       if (each.label) {
         each.element.classList.toggle("tt-faint-text", each.row >= view.length);
@@ -96,13 +104,14 @@ export function band(trace, { title, keeps, onRead }) {
       const state = isScore
         ? scoreState(each.row, each.column, asked)
         : rowState(each.name, each.row, asked);
-      const chosen = isScore && each.row === view.length - 1 && each.column === view.column;
-      const boxed = keeps && state && view.phase >= WRITE && ["key", "value"].includes(each.name);
-      const classes = `tt-cell tt-${state || "none"}${boxed ? " tt-boxed" : ""}${
-        chosen ? " tt-read" : ""
-      }`;
-      const strength =
-        state && state !== "masked" ? shade(head, each, view, strengths).toFixed(2) : null;
+      const isRead =
+        isScore && state && each.row === view.length - 1 && each.column === view.column;
+      const isStored = each.name === "key" || each.name === "value";
+      const isBoxed = keeps && state && isStored && view.phase >= WRITE;
+      const outline = isBoxed ? " tt-boxed" : isRead ? " tt-read" : "";
+      const classes = CLASSES[state] + outline;
+      const isShaded = state && state !== "masked";
+      const strength = isShaded ? shades[each.name][each.row][each.column] : null;
       if (classes !== each.classes) each.element.setAttribute("class", classes);
       if (strength !== each.strength) setAttributes(each.element, { "fill-opacity": strength });
       Object.assign(each, { classes, strength });
@@ -111,25 +120,42 @@ export function band(trace, { title, keeps, onRead }) {
     setAttributes(svg, { "aria-label": `${title}: ${said}` });
   }
 
-  const scoreAt = (event) => event.target.dataset?.at?.split(" ").map(Number) ?? null;
-  svg.addEventListener("pointerover", (event) => onRead(scoreAt(event)));
-  svg.addEventListener("pointerdown", (event) => onRead(scoreAt(event)));
-  svg.addEventListener("pointerleave", () => onRead(null));
+  /** Row and column of the score under the pointer; a cell that is not drawn has them too. */
+  function scoreAt({ clientX, clientY }) {
+    if (!layout) return null;
+    const box = svg.getBoundingClientRect();
+    const unit = svg.viewBox.baseVal.width / box.width;
+    const left = layout.label + 2 * (layout.cell * layout.channels + layout.gap);
+    const column = Math.floor(((clientX - box.left) * unit - left) / layout.score);
+    const row = Math.floor(((clientY - box.top) * unit - TOP) / layout.row);
+    const isInside = [row, column].every((place) => place >= 0 && place < total);
+    return isInside ? [row, column] : null;
+  }
+
+  for (const name of ["pointermove", "pointerdown"]) {
+    svg.addEventListener(name, (event) => onRead(scoreAt(event), keeps));
+  }
+  svg.addEventListener("pointerleave", ({ pointerType }) => {
+    if (pointerType === "mouse") onRead(null, keeps); // a finger leaves when it lifts
+  });
   return { element, build, show, svg };
 }
 
-/** The largest number of each array, for its shades. */
-function largest(head) {
-  const most = (rows) => Math.max(...rows.flat().map(Math.abs));
-  return Object.fromEntries(ARRAYS.map((name) => [name, most(head[name])]));
-}
+const known = new WeakMap(); // by head: a step must not compute its shades again
 
-/** How strong a cell's colour is: by its number, a weight by its root. */
-function shade(head, { name, row, column }, view, strengths) {
+/** How strong each cell's colour is: by its number; a weight, once there is one, by its root. */
+function shadesOf(head, hasWeights) {
   const least = 0.18;
-  if (name === "scores") {
-    if (view.phase < SOFTMAX) return 0.55;
-    return least + (1 - least) * Math.sqrt(head.weights[row][column]);
+  const strength = (share) => (least + (1 - least) * share).toFixed(2);
+  if (!known.has(head)) {
+    const shades = {};
+    for (const name of ARRAYS) {
+      const most = Math.max(...head[name].flat().map(Math.abs));
+      shades[name] = head[name].map((row) => row.map((x) => strength(Math.abs(x) / most)));
+    }
+    const weights = head.weights.map((row) => row.map((weight) => strength(Math.sqrt(weight))));
+    const even = head.weights.map((row) => row.map(() => "0.55"));
+    known.set(head, [{ ...shades, scores: even }, { ...shades, scores: weights }]);
   }
-  return least + (1 - least) * (Math.abs(head[name][row][column]) / strengths[name]);
+  return known.get(head)[Number(hasWeights)];
 }

@@ -1,4 +1,4 @@
-import { PHASES, band, newAt, textAt } from "./attention_bands.mjs";
+import { PHASES, SCORE, SOFTMAX, band, newAt, scoreState, textAt } from "./attention_bands.mjs";
 import {
   announcer,
   button,
@@ -30,6 +30,7 @@ const LOOKS_AT = {
   everywhere: "looks everywhere",
 };
 const CHANGED = 0.00005;
+const NEAR = "800px"; // of the screen: there the bands are drawn
 
 /** Rows projected, scores formed and scores used in a step, by both methods. */
 export function ledger(trace, step) {
@@ -75,8 +76,8 @@ export function render({ model, el, signal }) {
   const mask = checkField("take the mask away", (checked) => commit(model, { unmasked: checked }));
   const words = h("p", { class: "tt-words" });
   const readout = h("p", { class: "tt-readout" });
-  const read = (place) => {
-    readout.textContent = describe(place ?? [textAt(trace, step()) - 1, column ?? most()]);
+  const read = (place, keeps) => {
+    readout.textContent = describe(place ?? [textAt(trace, step()) - 1, column ?? most()], keeps);
   };
   const bands = [
     band(trace, { title: "Without a cache", keeps: false, onRead: read }),
@@ -91,12 +92,20 @@ export function render({ model, el, signal }) {
     key("now", "computed now"),
     key("again", "computed again"),
     key("kept", "read from the cache"),
+    key("masked", "masked"),
+    key("none", "not formed"),
+  );
+  const agreement = h(
+    "p",
+    { class: "tt-note" },
+    `In all ${trace.num_layers} layers, the kept keys and values differ from those of one pass without a cache by at most ${trace.difference.toExponential(1)}.`,
   );
   root.append(
     words,
     ...bands.map(({ element }) => element),
     legend,
     readout,
+    agreement,
     h("div", { class: "tt-row" }, next, back, forward, phases.field, heads.field),
     h("div", { class: "tt-row" }, mask.field),
     changes,
@@ -116,13 +125,27 @@ export function render({ model, el, signal }) {
     return row.indexOf(Math.max(...row));
   }
 
-  function describe([row, at]) {
+  const viewNow = () => ({
+    length: textAt(trace, step()),
+    fresh: newAt(trace, step()),
+    phase: phase(),
+    column: column ?? most(),
+  });
+
+  /** What the reader reads: a score's numbers, or why there are none. */
+  function describe([row, at], keeps) {
     const head = trace.heads[headIndex()];
+    const view = viewNow();
     const pair = `${word(row)} meets ${word(at)}`;
-    if (at > row) return `${pair}: in its future, masked.`;
-    const score = `score ${head.scores[row][at].toFixed(2)}`;
-    const weight = `weight ${(100 * head.weights[row][at]).toFixed(1)} %`;
-    return `${pair}: q · k / √${head.width} = ${score}, ${weight}.`;
+    if (Math.max(row, at) >= view.length) return `${pair}: not in the text yet.`;
+    if (view.phase < SCORE) return `${word(row)} has met no key yet: scores come next.`;
+    const state = scoreState(row, at, { ...view, keeps });
+    if (state === "masked") return `${pair}: in its future, masked.`;
+    if (!state) return `${pair}: not formed in this step, but in that of ${word(row)}.`;
+    const product = `q · k = ${head.products[row][at].toFixed(1)}`;
+    const score = `/ √${head.width} = ${head.scores[row][at].toFixed(2)}`;
+    if (view.phase < SOFTMAX) return `${pair}: ${product}, ${score}.`;
+    return `${pair}: ${product}, ${score}, weight ${(100 * head.weights[row][at]).toFixed(1)} %.`;
   }
 
   function tableRows() {
@@ -162,16 +185,11 @@ export function render({ model, el, signal }) {
   function show() {
     const [now, length] = [step(), textAt(trace, step())];
     if (column !== null) column = Math.min(column, length - 1);
-    const view = {
-      length,
-      fresh: newAt(trace, now),
-      phase: phase(),
-      column: column ?? most(),
-    };
+    const view = viewNow();
     const { without, withCache } = ledger(trace, now);
     const said = ({ rows, formed, used }) => {
       const projected = `${exact(rows)} ${rows === 1 ? "row" : "rows"} projected`;
-      if (view.phase < 2) return projected;
+      if (view.phase < SCORE) return projected;
       return `${projected}, ${exact(formed)} scores, ${exact(used)} used for the next token`;
     };
     const head = trace.heads[headIndex()];
@@ -205,16 +223,30 @@ export function render({ model, el, signal }) {
   });
   setAttributes(root, { tabindex: 0 });
 
-  const observer = new ResizeObserver(() => {
+  /** Draw the bands if they have no cells of this width; return whether they were drawn. */
+  function fit() {
     const { width } = root.getBoundingClientRect();
-    if (!width) return;
-    for (const each of bands) each.build(width);
-    show();
-  });
-  observer.observe(root);
-  const stopObserving = () => observer.disconnect();
+    const isDrawn = width > 0 && bands.filter((each) => each.build(width)).length > 0;
+    if (isDrawn) show();
+    return isDrawn;
+  }
+  const observer = new ResizeObserver(() => requestAnimationFrame(fit));
+  const approach = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
+      approach.disconnect();
+      fit();
+      observer.observe(root);
+    },
+    { rootMargin: NEAR },
+  );
+  approach.observe(root);
+  const stopObserving = () => {
+    approach.disconnect();
+    observer.disconnect();
+  };
   signal?.addEventListener("abort", stopObserving);
-  const release = listen(model, ["head", "step", "phase", "unmasked"], show);
+  const release = listen(model, ["head", "step", "phase", "unmasked"], () => fit() || show());
   show();
   return () => {
     for (const end of [release, stopObserving, stopStatus]) end();

@@ -138,6 +138,7 @@ def head_record(trace) -> dict[str, object]:
         "width": width,
         **{name: np.round(part, 2).tolist() for name, part in shown.items()},
         "output": np.round(trace.output[:, channels], 2).tolist(),
+        "products": np.round(np.tril(trace.query @ trace.key.T), 1).tolist(),
         "scores": np.round(trace.scores, 2).tolist(),
         "weights": np.round(trace.weights, 4).tolist(),
     }

@@ -45,14 +45,37 @@ def test_the_loudest_channel_is_framed():
 
 
 def test_block_tables_share_what_two_sequences_use():
-    tables = {"first": [0, 1, 2], "second": [0, 1, 3]}
-    drawing = beyond.block_tables(tables, [2, 2, 1, 1, 0])
+    tables = {"first": [0, 1, 3], "second": [0, 1, 4]}
+    drawing = beyond.block_tables(tables, [2, 2, 0, 1, 1, 0, 0])
     legend = 1
     assert fills(drawing).count("kept") == 2 + 2 + 2 + legend
     assert fills(drawing).count("free") == 1 + legend
-    assert len(elements(drawing, "polyline")) == len(tables["second"])
-    assert "second has the blocks [0, 1, 3]." in drawing.alt
+    assert "middle: the pool, with how many use each block; 2 more are free" in texts(drawing)
+    assert "second has the blocks [0, 1, 4]." in drawing.alt
     assert "Blocks [0, 1] belong to more than one sequence." in drawing.alt
+
+
+def test_each_block_of_a_table_leads_to_its_place_in_the_pool():
+    tables = {"first": [2, 0], "second": [2, 1]}
+    drawing = beyond.block_tables(tables, [1, 1, 2])
+    pool = [box for box in elements(drawing, "rect") if box.get("height") == "32"]
+    ends = [line.get("points").split() for line in elements(drawing, "polyline")]
+    for (_, end), block in zip(ends, [2, 0, 2, 1], strict=True):
+        x, y = map(float, end.split(","))
+        left, top, width, height = (
+            float(pool[block].get(name)) for name in ("x", "y", "width", "height")
+        )
+        assert left < x < left + width
+        assert top - 2 <= y <= top + height + 2
+    assert {float(start.split(",")[1]) < float(end.split(",")[1]) for start, end in ends} == {
+        True,
+        False,
+    }
+
+
+def test_more_tables_than_two_are_refused():
+    with pytest.raises(ValueError, match="1 or 2 sequences, got 3"):
+        beyond.block_tables({"a": [0], "b": [0], "c": [0]}, [3])
 
 
 def test_a_sweep_says_what_is_known_after_each_tile():
@@ -69,3 +92,11 @@ def test_a_ring_shows_whose_keys_are_met_and_idle_turns():
     assert fills(drawing).count("now") == 6 + 1
     assert "idle: 3 of 9" in texts(drawing)
     assert "3 of 9 turns are idle" in drawing.alt
+
+
+def test_the_last_worker_passes_its_keys_to_the_first():
+    drawing = beyond.ring(np.zeros((3, 3), dtype=int))
+    points = [line.get("points").split() for line in elements(drawing, "polyline")]
+    assert len(points) == 3
+    last, first = (float(points[-1][i].split(",")[0]) for i in (0, -1))
+    assert last > first == pytest.approx(float(points[0][0].split(",")[0]))

@@ -30,3 +30,8 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(params=[False, True], ids=["served", "from a file"])
+def from_file(request) -> bool:
+    return request.param

@@ -10,6 +10,9 @@ from tests.browser.axe import new_axe
 AXE = {"preload": False, "resultTypes": ["violations"]}
 """The site has no other host's style sheets to load, and what passes needs no report."""
 
+DROPPED = "net::ERR_ABORTED"
+"""What a page says of a request that was under way when the reader went on to another page."""
+
 
 @contextmanager
 def opened(browser: Browser, url: str, host: str, **options):
@@ -21,12 +24,16 @@ def opened(browser: Browser, url: str, host: str, **options):
         if not request.url.startswith((host, "data:", "blob:")):
             problems.append(f"request to {request.url}")
 
+    def note_failure(request):
+        if request.failure != DROPPED:
+            problems.append(f"failed: {request.url} {request.failure}")
+
     def measure(request):
         sizes.append(request.sizes()["responseBodySize"])
 
     page.on("request", note)
     page.on("requestfinished", measure)
-    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("requestfailed", note_failure)
     page.on("pageerror", lambda error: problems.append(f"error: {error}"))
     page.on(
         "console",

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.figures import data_of
 from tests.browser.pages import opened, overflow, violations
-from tests.browser.test_widgets import data_of
 
 NAME = "AttentionStepper"
 STATES = """(svg) => {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.figures import data_of
 from tests.browser.pages import opened
-from tests.browser.test_widgets import data_of
 
 BOOK = Path(__file__).parents[2] / "book"
 WIDE = {"width": 1280, "height": 900}

@@ -6,17 +6,12 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.browser.figures import cells, data_of, legend, shown
 from tests.browser.pages import overflow, violations
-from tests.browser.test_widgets import cells, data_of, legend, shown
 
 CHART = "Multiply-adds, by step"
 CALM = {"reduced_motion": "reduce"}
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
-
-
-@pytest.fixture(params=[False, True], ids=["served", "from a file"])
-def from_file(request) -> bool:
-    return request.param
 
 
 def opened_player(browser, site_url, **options):

@@ -80,9 +80,9 @@ def shared_scales(keys: np.ndarray) -> Drawing:
     largest = int(strength.mean(axis=0).argmax())
     drawing = Drawing(
         size * tokens + 70,
-        f"Two grids of the same {tokens} keys in {channels} channels, darker where a number is "
-        f"larger. Left, a scale for each token is a row; it crosses channel {largest}, which is "
-        f"the largest in the mean. Right, a scale for each channel is a column.",
+        f"Two grids of the same {tokens} keys in {channels} channels, stronger in colour where a "
+        f"number is larger. Left, a scale for each token is a row; it crosses channel {largest}, "
+        "which is the largest in the mean. Right, a scale for each channel is a column.",
     )
     for left, title, box in (
         (0.0, "one scale for a token", (0, size * (tokens // 2), size * channels, size)),
@@ -105,7 +105,7 @@ def shared_scales(keys: np.ndarray) -> Drawing:
     drawing.text(
         0,
         bottom + 32,
-        "darker: a larger number. Framed: these share a scale.",
+        "more colour: a larger number. Framed: these share a scale.",
         anchor="start",
         size=12,
     )
@@ -118,49 +118,49 @@ def block_tables(tables: Mapping[str, Sequence[int]], uses: Sequence[int]) -> Dr
     Parameters
     ----------
     tables : mapping of str to sequence of int
-        For each sequence, its blocks in their order.
+        For one or two sequences, their blocks in their order. The first is drawn above the pool and
+        the second below it.
     uses : sequence of int
-        For each block of the pool, how many sequences use it.
+        For each block of the pool, how many sequences use it. Blocks behind the last used one are
+        counted and not drawn.
 
     Returns
     -------
     Drawing
+
+    Raises
+    ------
+    ValueError
+        If there are not one or two sequences.
     """
-    columns, size = 8, 44.0
-    rows = -(-len(uses) // columns)
-    names = list(tables)
-    pool_top = 56.0 * len(names) + 10
+    if len(tables) not in (1, 2):
+        raise ValueError(f"block tables are drawn for 1 or 2 sequences, got {len(tables)}")
+    drawn = max(block for block, count in enumerate(uses) if count) + 1
+    size = min(44.0, WIDTH / max(drawn, *map(len, tables.values())))
+    pool_top, height = 96, 32
+    bottom = pool_top + height + (116 if len(tables) == 2 else 20)
     shared = [block for block, count in enumerate(uses) if count > 1]
     drawing = Drawing(
-        pool_top + 40 * rows + 64,
+        bottom + 32,
         f"Block tables and a pool of {len(uses)} blocks. "
         + " ".join(f"{name} has the blocks {list(blocks)}." for name, blocks in tables.items())
         + f" Blocks {shared} belong to more than one sequence.",
     )
-
-    def place(block: int) -> tuple[float, float]:
-        return 2 + size * (block % columns), pool_top + 18 + 40 * (block // columns)
-
+    fills = ["kept" if count > 1 else "free" for count in uses[:drawn]]
     for i, (name, blocks) in enumerate(tables.items()):
-        y = 56.0 * i
-        drawing.text(0, y + 10, name, anchor="start", bold=True)
-        width = min(size, WIDTH / max(len(blocks), 1))
+        top, end, start = (
+            (20, 45, pool_top - 1) if i == 0 else (pool_top + 84, pool_top + 83, pool_top + 33)
+        )
+        drawing.text(0, top - 10 if i == 0 else top + 36, name, anchor="start", bold=True)
         for k, block in enumerate(blocks):
-            fill = "kept" if uses[block] > 1 else f"series-{i % 4 + 1}"
-            drawing.box(width * k, y + 20, width - 2, 24, fill, text=str(block), size=12)
-            if i + 1 == len(names):
-                x, top = place(block)
-                drawing.line((width * (k + 0.5), y + 45), (x + size / 2, top - 1), width=0.8)
-    owner = {block: i for i, blocks in enumerate(tables.values()) for block in blocks}
-    for block, count in enumerate(uses):
-        x, y = place(block)
-        if count > 1:
-            fill = "kept"
-        else:
-            fill = f"series-{owner[block] % 4 + 1}" if block in owner else "free"
-        drawing.box(x, y, size - 4, 32, fill, text=str(count) if count else "", size=12)
-    bottom = pool_top + 40 * rows + 30
-    said = "the pool: how many sequences use each block"
+            if uses[block] == 1:
+                fills[block] = f"series-{i + 1}"
+            drawing.box(size * k, top, size - 2, 24, fills[block], text=str(block), size=12)
+            drawing.line((size * (k + 0.5), end), (size * (block + 0.5), start), width=0.8)
+    for block, fill in enumerate(fills):
+        text = str(uses[block]) if uses[block] else ""
+        drawing.box(size * block, pool_top, size - 2, height, fill, text=text, size=12)
+    said = f"middle: the pool, with how many use each block; {len(uses) - drawn} more are free"
     drawing.text(0, bottom, said, anchor="start", size=12)
     drawing.key(bottom + 22, ("kept", "shared"), ("free", "free"))
     return drawing
@@ -226,7 +226,7 @@ def ring(turns: np.ndarray) -> Drawing:
     left, width, row = 68.0, (WIDTH - 68) / workers, 26
     idle = int((turns < 0).sum())
     drawing = Drawing(
-        row * rounds + 84,
+        row * rounds + 98,
         f"{workers} workers and {rounds} rounds. Each box is a turn, with the number of the worker "
         f"whose keys are met in it. {idle} of {turns.size} turns are idle, because their keys lie "
         "in the future.",
@@ -246,9 +246,14 @@ def ring(turns: np.ndarray) -> Drawing:
             fill, text = ("free", "") if owner < 0 else ("now", str(owner))
             drawing.box(left + width * worker, y, width - 2, row - 2, fill, text=text, size=12)
     bottom = 22 + row * rounds
-    for worker in range(workers - 1):
-        x = left + width * (worker + 0.5)
+    centres = [left + width * (worker + 0.5) for worker in range(workers)]
+    for x in centres[:-1]:
         drawing.arrow(x, bottom + 8, x + width - 6, bottom + 8)
-    drawing.text(left, bottom + 24, "after each round, keys pass on", anchor="start", size=12)
-    drawing.key(bottom + 46, ("now", "whose keys"), ("free", f"idle: {idle} of {turns.size}"))
+    if workers > 1:
+        first, last, below = centres[0], centres[-1], bottom + 22
+        drawing.line(
+            (last, bottom + 12), (last, below), (first, below), (first, bottom + 13), arrow=True
+        )
+    drawing.text(left, bottom + 38, "after each round, keys pass on", anchor="start", size=12)
+    drawing.key(bottom + 60, ("now", "whose keys"), ("free", f"idle: {idle} of {turns.size}"))
     return drawing

@@ -28,7 +28,7 @@ def chapter_map(stops: Sequence[tuple[str, str, str]]) -> Drawing:
     """
     if not stops:
         raise ValueError("a map needs at least one page, got none")
-    gap, row = 20, 104
+    gap, row = 16, 104
     width, height = (WIDTH - gap * (COLUMNS - 1)) / COLUMNS, 80
     rows = -(-len(stops) // COLUMNS)
     drawing = Drawing(

@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "book").glob("*.md"))
 NOTEBOOKS = [page for page in PAGES if "{code-cell}" in page.read_text(encoding="utf-8")]
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+LONGEST_LINE = 70
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
@@ -43,6 +45,17 @@ def test_there_are_pages_with_code():
 @pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
 def test_a_page_saved_in_jupyterlab_is_the_same_page(page):
     assert as_saved_by_jupyterlab(page) == page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.stem)
+def test_code_that_stands_open_is_narrow(page):
+    cells = [
+        cell.source
+        for cell in jupytext.read(page).cells
+        if cell.cell_type == "code" and not FOLDED & set(cell.metadata.get("tags", []))
+    ]
+    long = [line for cell in cells for line in cell.splitlines() if len(line) > LONGEST_LINE]
+    assert long == []
 
 
 def test_a_notebook_for_colab_begins_with_fetching_the_code(tmp_path):

@@ -50,6 +50,12 @@ def test_each_step_forms_a_square_without_a_cache_and_a_row_with_one(browser, si
         text = widget.inner_text()
         assert f"{length} rows projected, {length**2} scores, {length} used" in text
         assert f"1 row projected, {length} scores, {length} used" in text
+        million = trace["row_operations"] / 1e6
+        assert f"{length * million:,.0f} million multiply-adds without a cache" in text
+        kib = (length - 1) * trace["row_bytes"] / 1024
+        assert f"{million:,.0f} million with one, which reads {kib:,.0f} KiB of kept" in text
+        head = trace["heads"][data_of(widget)["head"]]
+        assert f"Heads {3 * head['kv_head']} to {3 * head['kv_head'] + 2} of layer" in text
 
 
 def test_the_prefill_computes_the_same_in_both(browser, site_url):

@@ -23,6 +23,9 @@ def test_a_run_is_recorded_with_its_text_and_heads(stepper):
     assert stepper.last_step == 4
     assert trace["layers"] == [0, 1, 15, 29]
     assert trace["difference"] < 1e-3
+    assert trace["group"] == 9 // 3
+    assert trace["row_bytes"] == 2 * 30 * 3 * 64 * 4
+    assert trace["row_operations"] == 30 * (2 * 576 * (9 + 3) * 64 + 3 * 576 * 1536)
     for head in trace["heads"]:
         assert head["channels"] == [0, 8, 16, 24, 32, 40, 48, 56]
         products, scores = np.array(head["products"]), np.tril(head["scores"])

@@ -100,11 +100,13 @@ export function render({ model, el, signal }) {
     { class: "tt-note" },
     `In all ${trace.num_layers} layers, the kept keys and values differ from those of one pass without a cache by at most ${trace.difference.toExponential(1)}.`,
   );
+  const whole = h("p", { class: "tt-note" });
   root.append(
     words,
     ...bands.map(({ element }) => element),
     legend,
     readout,
+    whole,
     agreement,
     h("div", { class: "tt-row" }, next, back, forward, phases.field, heads.field),
     h("div", { class: "tt-row" }, mask.field),
@@ -148,6 +150,18 @@ export function render({ model, el, signal }) {
     return `${pair}: ${product}, ${score}, weight ${(100 * head.weights[row][at]).toFixed(1)} %.`;
   }
 
+  /** What the step costs the whole model: a row that is not projected is saved in every part. */
+  function describeWhole({ without, withCache }, head) {
+    const million = (rows) => `${exact(Math.round((rows * trace.row_operations) / 1e6))} million`;
+    const kept = without.rows - withCache.rows;
+    const kib = exact((kept * trace.row_bytes) / 1024);
+    const first = head.kv_head * trace.group;
+    const sharing = `Heads ${first} to ${first + trace.group - 1} of layer ${head.layer} share K and V.`;
+    const work = `A row also passes the MLP and the other matrices of all ${trace.num_layers} layers: ${million(without.rows)} multiply-adds without a cache, ${million(withCache.rows)} with one`;
+    const read = kept ? `, which reads ${kib} KiB of kept keys and values instead` : "";
+    return `${work}${read}. ${trace.group > 1 ? sharing : ""}`.trim();
+  }
+
   function tableRows() {
     const head = trace.heads[headIndex()];
     const row = textAt(trace, step()) - 1;
@@ -186,15 +200,16 @@ export function render({ model, el, signal }) {
     const [now, length] = [step(), textAt(trace, step())];
     if (column !== null) column = Math.min(column, length - 1);
     const view = viewNow();
-    const { without, withCache } = ledger(trace, now);
+    const costs = ledger(trace, now);
     const said = ({ rows, formed, used }) => {
       const projected = `${exact(rows)} ${rows === 1 ? "row" : "rows"} projected`;
       if (view.phase < SCORE) return projected;
       return `${projected}, ${exact(formed)} scores, ${exact(used)} used for the next token`;
     };
     const head = trace.heads[headIndex()];
-    bands[0].show(view, head, said(without));
-    bands[1].show(view, head, said(withCache));
+    bands[0].show(view, head, said(costs.without));
+    bands[1].show(view, head, said(costs.withCache));
+    whole.textContent = describeWhole(costs, head);
     const place = now === 0 ? "The prompt" : `Token ${length}, ${word(length - 1)}`;
     words.textContent = `${place}. ${SAID[PHASES[view.phase]]}`;
     read(null);

@@ -13,6 +13,7 @@ from tinytorch.analysis.attention_trace import (
     changes_without_mask,
     telling_heads,
 )
+from tinytorch.analysis.costs import forward_operations, kv_cache_bytes
 from tinytorch.analysis.drawings import Drawing, attention
 from tinytorch.core import GPT
 from tinytorch.generation import generate
@@ -23,7 +24,10 @@ NUM_CHANNELS = 8
 """Of a query, key, value or output, evenly spread: what a reader can look at."""
 
 NUM_PHASES = 5
-FIELDS = ("tokens", "prompt_length", "heads", "difference", "layers", "changes", "num_layers")
+FIELDS = (
+    *("tokens", "prompt_length", "heads", "difference", "layers", "changes"),
+    *("num_layers", "group", "row_operations", "row_bytes"),
+)
 
 
 class AttentionStepper(ChapterWidget):
@@ -84,12 +88,16 @@ class AttentionStepper(ChapterWidget):
         tokens = generate(model, start, max_new_tokens)
         layers = sorted({0, 1, model.num_layers // 2, model.num_layers - 1})
         changes = changes_without_mask(model, tokens)[:, layers]
+        operations = forward_operations(model.config, 1)
         trace = {
             "tokens": list(tokenizer.decode_stream(tokens)),
             "prompt_length": len(start),
             "heads": [head_record(trace) for trace in telling_heads(model, tokens)],
             "difference": cached_difference(model, tokens, len(start)),
             "num_layers": model.num_layers,
+            "group": model.num_heads // model.num_kv_heads,
+            "row_operations": operations["projections"] + operations["mlp"],
+            "row_bytes": kv_cache_bytes(model.config, 1),
             "layers": layers,
             "changes": np.round(changes, 4).tolist(),
         }

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import Notebook, errors, jupyterlab, own_folders
+from tests.browser.lab import errors, jupyterlab, own_folders
 from tests.browser.pages import opened, violations
+from tests.browser.widget_notebook import CELLS, LABELS, Widgets, write_notebook
 from tests.widgets.runs import small_run
 
 JUPYTER = Path(sys.executable).with_name("jupyter")
@@ -24,80 +24,6 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
     "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
 }
-
-SETUP = f"""
-import ipywidgets
-from tinytorch.widgets import CacheMemoryExplorer, GenerationPlayer, OperationExplorer
-
-player = GenerationPlayer({small_run(5)}, step=4)
-explorer = OperationExplorer()
-memory = CacheMemoryExplorer()
-"""
-LINKED = """
-step = ipywidgets.IntSlider(player.step, max=player.last_step)
-ipywidgets.link((player, "step"), (step, "value"))
-ipywidgets.interactive_output(lambda step: print(f"step {step} is drawn"), {"step": step})
-"""
-CELLS = {
-    "setup": SETUP,
-    "player": "player",
-    "the player again": "player",
-    "explorer": "ipywidgets.VBox([explorer, explorer])",
-    "memory": "ipywidgets.VBox([memory, memory])",
-    "linked": LINKED,
-    "last": "",
-}
-LABELS = {
-    "player": "Generation player",
-    "explorer": "Operation explorer",
-    "memory": "Cache memory explorer",
-}
-
-
-class Widgets(Notebook):
-    """The notebook with all widgets."""
-
-    def views(self, name: str) -> tuple[Locator, Locator]:
-        """Return both views of a widget."""
-        views = self.page.get_by_role("group", name=LABELS[name])
-        expect(views).to_have_count(2)
-        return views.nth(0), views.nth(1)
-
-    def output(self, cell: str) -> Locator:
-        """Return what a cell shows."""
-        return (
-            self.page.locator(".jp-Notebook-cell")
-            .nth([*CELLS].index(cell))
-            .locator(".jp-Cell-outputArea")
-        )
-
-    def active_cell(self) -> Locator:
-        """Return the cell on which a key of JupyterLab acts."""
-        return self.page.locator(".jp-Notebook-cell.jp-mod-active")
-
-    def rerun(self, cell: str) -> None:
-        """Run one of the cells again."""
-        assert errors(self.run_cell([*CELLS].index(cell))) == []
-
-    def kernel(self, code: str) -> str:
-        """Run code in the last cell; return what it prints."""
-        outputs = self.run_cell(-1, code)
-        assert errors(outputs) == []
-        return "".join(output["text"] for output in outputs)
-
-    def value(self, name: str) -> str:
-        """Return a value that the kernel has."""
-        return self.kernel(f"print({name})").strip()
-
-
-def write_notebook(folder: Path) -> str:
-    """Write the notebook; return its name."""
-    book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(code) for code in CELLS.values()],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(book, folder / "widgets.ipynb")
-    return "widgets.ipynb"
 
 
 def write_settings(home: Path) -> None:
@@ -142,7 +68,7 @@ def notebook(lab) -> Iterator[Widgets]:
     expect(notebook.page.get_by_text("Error displaying widget")).to_have_count(0)
 
 
-@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("name", ["player", "explorer", "memory"])
 def test_a_widget_shows_its_controls_twice(notebook, name):
     for view in notebook.views(name):
         expect(view.get_by_role("slider").first).to_be_visible()
@@ -202,6 +128,19 @@ def test_a_chosen_model_and_a_typed_number_reach_the_other_memory(notebook):
     assert notebook.value("memory.model, memory.seq_len") == "Mistral-7B v0.1 1000"
 
 
+def test_a_phase_in_one_stepper_is_the_others_and_the_kernels(notebook):
+    one, other = notebook.views("stepper")
+    one.get_by_role("combobox", name="Phase").select_option("write")
+    expect(other).to_contain_text("Write: the cache takes the new keys and values")
+    other.get_by_role("button", name="Next").click()
+    expect(one).to_contain_text("Score: queries meet keys.")
+    one.get_by_role("button", name="token ▸").click()
+    assert notebook.value("stepper.phase, stepper.step") == "2 1"
+    notebook.kernel("stepper.unmasked = True")
+    for view in (one, other):
+        expect(view.get_by_label("take the mask away")).to_be_checked()
+
+
 def test_a_cell_moves_both_views(notebook):
     notebook.kernel("player.step = 2; explorer.prompt_length = 7; memory.device_gb = 100")
     for view in notebook.views("player"):
@@ -241,7 +180,7 @@ def test_a_recording_chosen_in_one_player_is_shown_in_the_other(notebook):
     assert notebook.value(state) == "1 5 True 0 5"
 
 
-@pytest.mark.parametrize("name", LABELS)
+@pytest.mark.parametrize("name", ["player", "explorer", "memory"])
 def test_a_cell_that_runs_again_shows_the_present_view(notebook, name):
     notebook.kernel("player.step = 2; explorer.model = 'GPT-2 XL'; memory.model = 'Llama-3-8B'")
     notebook.rerun(name)

@@ -1,5 +1,6 @@
 """What a drawing holds: its words and its boxes, in the order in which they were drawn."""
 
+import re
 from xml.etree import ElementTree
 
 from tinytorch.analysis.chart import STATES
@@ -22,7 +23,7 @@ def texts(drawing: Drawing) -> list[str]:
 
 
 def fills(drawing: Drawing) -> list[str]:
-    """Return the states of its boxes, "free" for an outline and "plain" for other boxes."""
+    """Return what its boxes are: a state, "series-N", "free" for an outline, or "plain"."""
     return [_fill(rect) for rect in elements(drawing, "rect")]
 
 
@@ -30,6 +31,9 @@ def _fill(rect: ElementTree.Element) -> str:
     paint = rect.get("style", "") + rect.get("fill", "")
     if paint == "none":
         return "free"
+    series = re.search(r"--chart-(\d),", paint)
+    if series:
+        return f"series-{series[1]}"
     return next(
         (state for state in STATES if f"--{state}," in paint or f"#{state}-" in paint), "plain"
     )

@@ -26,10 +26,10 @@ def test_a_lookup_needs_a_weight_for_each_token():
 def test_fingerprints_have_a_cell_for_each_number():
     keys = RNG.normal(size=(4, 6)).astype(np.float32)
     drawing = attention.fingerprints(keys[:3], keys)
-    legend = 3
-    assert fills(drawing).count("again") == 3 * 6 + 1
-    assert fills(drawing).count("now") == 6 + 6 + 1
-    assert len(fills(drawing)) == 3 * 6 + 4 * 6 + legend
+    assert fills(drawing) == ["series-1"] * (3 * 6 + 4 * 6)
+    shades = [box.get("fill-opacity") for box in elements(drawing, "rect")]
+    assert shades[: 3 * 6] == shades[3 * 6 : 6 * 6]
+    assert "computed again: 0e+00 apart at most" in texts(drawing)
     assert "differ by at most 0e+00" in drawing.alt
 
 

@@ -18,7 +18,7 @@ def test_a_window_keeps_its_sinks_and_the_last_tokens():
     legend = 1
     kept = sum(min(row, window) for row in range(1, tokens + 1))
     assert fills(drawing).count("kept") == kept + legend
-    assert fills(drawing).count("now") == 21 + legend
+    assert fills(drawing).count("series-1") == 21 + legend
     assert fills(drawing).count("free") == 21 - kept + legend
     lost = np.mean([1 / 5, 2 / 6])
     assert f"{lost:.0%} of it is dropped" in texts(drawing)
@@ -48,8 +48,10 @@ def test_block_tables_share_what_two_sequences_use():
     tables = {"first": [0, 1, 3], "second": [0, 1, 4]}
     drawing = beyond.block_tables(tables, [2, 2, 0, 1, 1, 0, 0])
     legend = 1
-    assert fills(drawing).count("kept") == 2 + 2 + 2 + legend
+    assert fills(drawing).count("series-3") == 2 + 2 + 2 + legend
+    assert fills(drawing).count("series-1") == fills(drawing).count("series-2") == 2 + legend
     assert fills(drawing).count("free") == 1 + legend
+    assert {"of the first", "of the second", "shared"} <= set(texts(drawing))
     assert "middle: the pool, with how many use each block; 2 more are free" in texts(drawing)
     assert "second has the blocks [0, 1, 4]." in drawing.alt
     assert "Blocks [0, 1] belong to more than one sequence." in drawing.alt
@@ -89,7 +91,7 @@ def test_a_ring_shows_whose_keys_are_met_and_idle_turns():
     turns = np.array([[0, 1, 2], [-1, 0, 1], [-1, -1, 0]])
     drawing = beyond.ring(turns)
     assert fills(drawing).count("free") == 3 + 1
-    assert fills(drawing).count("now") == 6 + 1
+    assert fills(drawing).count("series-1") == 6 + 1
     assert "idle: 3 of 9" in texts(drawing)
     assert "3 of 9 turns are idle" in drawing.alt
 

@@ -35,7 +35,7 @@ def test_heads_are_drawn_with_what_they_share():
     plans = [memory.HeadPlan("GQA", 9, 3, "small"), memory.HeadPlan("MLA", 4, 0, "smaller")]
     drawing = memory.shared_heads(plans)
     legend = 1
-    assert fills(drawing).count("now") == 9 + 4 + legend
+    assert fills(drawing).count("series-1") == 9 + 4 + legend
     assert fills(drawing).count("kept") == 3 + 2 + legend
     assert len(elements(drawing, "polyline")) == 9 + 4
     assert "GQA: 9 query heads, 3 kept, each for 3; small." in drawing.alt

@@ -25,7 +25,7 @@ def judge(browser):
         common + re.sub(r"^import [^;]*;\n", "", field, flags=re.MULTILINE),
     )
     yield lambda typed, data: page.evaluate(
-        "([typed, data]) => field.judge(field.parse(typed), data)", [typed, data]
+        "([typed, data]) => field.judge(field.parse(typed, data.unit), data)", [typed, data]
     )
     page.close()
 
@@ -63,6 +63,22 @@ def test_an_integer_without_tolerance_must_be_exact(judge):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("typed", ["0.6", "60%", "60 %", "3/5", "6.0/10"])
+def test_a_share_may_be_a_percentage_or_a_fraction(judge, typed):
+    assert judge(typed, {"answer": 0.6, "unit": "", "tolerance": 0.0, "hints": {}})["right"]
+
+
+def test_a_percentage_is_one_where_percent_are_asked_for(judge):
+    assert judge("15 %", {"answer": 15.0, "unit": "%", "tolerance": 0.0, "hints": {}})["right"]
+
+
+def test_a_known_mistake_within_the_tolerance_is_named(judge):
+    data = {"answer": 4286.0, "unit": "", "tolerance": 0.02, "hints": {"1.0126": "No weights."}}
+    assert judge("4340", data) == {"right": False, "text": "No weights."}
+    assert judge("4,286", data)["right"]
+    assert judge("4,300", data)["right"]
+
+
 def test_a_field_works_with_the_keyboard_and_stores_nothing(browser, site_url, width):
     url, size = f"{site_url}/book/reflect.html", {"width": width, "height": 800}
     stored = "JSON.stringify([localStorage, sessionStorage])"

@@ -181,7 +181,7 @@ def test_without_the_mask_all_layers_but_the_first_are_wrong(browser, site_url):
     with stepper(browser, site_url, "&step=3") as (page, widget):
         trace = data_of(widget)["trace"]
         assert not widget.locator(".tt-changes").is_visible()
-        widget.get_by_label("take the mask away").check()
+        widget.get_by_label("show what changes without the mask").check()
         kept = trace["prompt_length"] + 2
         layers = widget.locator(".tt-layer").all_inner_texts()
         assert len(layers) == len(trace["layers"])

@@ -39,7 +39,6 @@ def test_the_three_quoted_speedups_are_found(browser, site_url, from_file):
 
 def test_the_prices_of_a_token_and_a_pair_are_those_of_python(browser, site_url):
     with shown(browser, site_url, "OperationExplorer") as (_, widget):
-        widget.get_by_label("add up the passes").uncheck()
         spec = get_model("GPT-2 small")
         one, two = (sum(forward_operations(spec, 1, keys).values()) for keys in (1, 2))
         logits = spec.embed_dim * spec.vocab_size

@@ -21,10 +21,14 @@ const UNITS = [
   [2 ** 10 / 1e3, "This is in units of 1,000 (kB): asked for are units of 1,024 (KiB)."],
 ];
 
-/** The number that was typed, with commas between thousands and a unit behind it, or NaN. */
-export function parse(text) {
-  const plain = text.replace(/[\s,_]/g, "").replace(/(%|x|×|[a-z]+)$/i, "");
-  return plain === "" ? Number.NaN : Number(plain);
+/** The number that was typed, or NaN: commas between thousands, a unit behind it, or a fraction. */
+export function parse(text, unit = "") {
+  const typed = text.replace(/[\s,_]/g, "");
+  const fraction = typed.match(/^([\d.]+)\/([\d.]+)$/);
+  if (fraction) return Number(fraction[1]) / Number(fraction[2]);
+  const plain = typed.replace(/(%|x|×|[a-z]+)$/i, "");
+  if (plain === "") return Number.NaN;
+  return typed.endsWith("%") && unit !== "%" ? Number(plain) / 100 : Number(plain);
 }
 
 /** Say whether a number is the answer, and how far off it is. */
@@ -33,15 +37,18 @@ export function judge(typed, { answer, unit, tolerance, hints }) {
     return { right: false, text: "Type a number, such as 1,234 or 36.6." };
   }
   const ratio = typed / answer;
+  const own = Object.entries(hints).map(([factor, text]) => [Number(factor), text]);
+  const off = (factor) => Math.abs(ratio / factor - 1);
+  const near = ([factor]) => off(factor) <= CLOSE;
+  const mistake = own.find((hint) => near(hint) && off(hint[0]) < off(1));
+  if (mistake) return { right: false, text: mistake[1] };
   const shown = Number.isInteger(answer) ? exact(answer) : decimals(answer);
-  if (Math.abs(ratio - 1) <= Math.max(tolerance, 1e-12)) {
+  if (off(1) <= Math.max(tolerance, 1e-12)) {
     return { right: true, text: `Right: ${shown}${unit && ` ${unit}`}.` };
   }
   if (ratio <= 0) return { right: false, text: "The answer has the other sign." };
-  const own = Object.entries(hints).map(([factor, text]) => [Number(factor), text]);
   const binary = /\b[KMG]iB\b/.test(unit) ? UNITS : [];
-  const near = ([factor]) => Math.abs(ratio / factor - 1) <= CLOSE;
-  const named = [...own, ...binary, ...FACTORS].find(near);
+  const named = [...binary, ...FACTORS].find(near);
   return { right: false, text: named ? named[1] : distance(ratio) };
 }
 
@@ -60,7 +67,7 @@ export function render({ model, el }) {
   const verdict = h("p", { role: "status" });
   const check = () => {
     const data = { answer: get("answer"), unit: get("unit"), tolerance: get("tolerance") };
-    const { right, text } = judge(parse(input.value), { ...data, hints: get("hints") });
+    const { right, text } = judge(parse(input.value, data.unit), { ...data, hints: get("hints") });
     verdict.textContent = text;
     verdict.classList.toggle("tt-right", right);
     input.setAttribute("aria-invalid", String(!right));

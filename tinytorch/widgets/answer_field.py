@@ -26,7 +26,8 @@ class AnswerField(ChapterWidget):
         The relative difference that still counts as right, from 0 to 0.5.
     hints : dict of str to str
         What to say to a typed number that is some factor of the right one: ``{"0.5": "Keys and
-        values are two."}``.
+        values are two."}``. A number nearer to such a factor than to 1 is wrong, also where the
+        tolerance would take it.
 
     Raises
     ------

@@ -73,7 +73,7 @@ export function render({ model, el, signal }) {
   const phases = selectField("Phase", { "": Object.fromEntries(Object.entries(PHASES)) }, (value) =>
     commit(model, { phase: Number(value) }),
   );
-  const mask = checkField("take the mask away", (checked) => commit(model, { unmasked: checked }));
+  const mask = checkField("show what changes without the mask", (checked) => commit(model, { unmasked: checked }));
   const words = h("p", { class: "tt-words" });
   const readout = h("p", { class: "tt-readout" });
   const read = (place, keeps) => {
@@ -101,16 +101,18 @@ export function render({ model, el, signal }) {
     `In all ${trace.num_layers} layers, the kept keys and values differ from those of one pass without a cache by at most ${trace.difference.toExponential(1)}.`,
   );
   const whole = h("p", { class: "tt-note" });
+  const meaning = h("p", { class: "tt-note" });
   root.append(
     words,
+    h("div", { class: "tt-row" }, next, back, forward, phases.field, mask.field),
+    changes,
     ...bands.map(({ element }) => element),
     legend,
     readout,
+    h("div", { class: "tt-row" }, heads.field),
+    meaning,
     whole,
     agreement,
-    h("div", { class: "tt-row" }, next, back, forward, phases.field, heads.field),
-    h("div", { class: "tt-row" }, mask.field),
-    changes,
     h(
       "p",
       { class: "tt-note" },
@@ -209,6 +211,7 @@ export function render({ model, el, signal }) {
     const head = trace.heads[headIndex()];
     bands[0].show(view, head, said(costs.without));
     bands[1].show(view, head, said(costs.withCache));
+    meaning.textContent = `Q, K, V: queries, keys and values, ${head.channels.length} of their ${head.width} numbers; out: the output. More colour: a larger number.`;
     whole.textContent = describeWhole(costs, head);
     const place = now === 0 ? "The prompt" : `Token ${length}, ${word(length - 1)}`;
     words.textContent = `${place}. ${SAID[PHASES[view.phase]]}`;
@@ -216,7 +219,8 @@ export function render({ model, el, signal }) {
     phases.select.value = String(view.phase);
     heads.select.value = String(headIndex());
     mask.input.checked = Boolean(model.get("unmasked"));
-    setAttributes(next, { disabled: now === last && view.phase === LAST_PHASE });
+    const isLast = now === last && view.phase === LAST_PHASE;
+    setAttributes(next, { "aria-disabled": String(isLast) }); // disabled, it would lose the focus
     showChanges();
     data.refresh();
     say(`${words.textContent} ${readout.textContent}`);

@@ -60,6 +60,7 @@ function ownModel({ num_layers, num_kv_heads, head_dim, million_parameters }) {
     num_layers,
     num_windowed_layers: 0,
     window: null,
+    max_context: Infinity,
     kv_elements_per_token_per_layer: 2 * num_kv_heads * head_dim,
     num_parameters: million_parameters * 1e6,
   };
@@ -111,6 +112,7 @@ export function render({ model, el, signal }) {
   const dimensions = Object.entries(DIMENSIONS).map(([key, label]) => [key, field(key, label)]);
   const own = h("div", { class: "tt-fields" }, ...dimensions.map(([, part]) => part.field));
   const bars = h("div", { class: "tt-bars" });
+  const beyond = h("p", { class: "tt-note" });
   const facts = h("div", { class: "tt-scroll" });
   let view = null;
   const chart = lineChart({
@@ -122,11 +124,17 @@ export function render({ model, el, signal }) {
   root.append(
     bars,
     deviceLegend(),
+    beyond,
     h("div", { class: "tt-fields" }, modelField.field, compareField.field),
     own,
     h("div", { class: "tt-fields" }, seqLen.field, batchSize.field),
     h("div", { class: "tt-fields" }, element.field, weight.field, device.field, ownDevice.field),
     facts,
+    h(
+      "p",
+      { class: "tt-note" },
+      "A device of 80 GB is taken as 80 · 10⁹ bytes, all of them for weights and caches. Scales of int8 and int4 are not counted.",
+    ),
     chart.element,
     viewButtons(model, say),
     data.details,
@@ -180,6 +188,10 @@ export function render({ model, el, signal }) {
       weights: weightBytes(spec, view.bits_per_weight),
     }));
     bars.replaceChildren(...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })));
+    const short = view.specs.filter((spec) => view.seq_len > spec.max_context);
+    beyond.textContent = short
+      .map((spec) => `${spec.name} was made for texts of ${exact(spec.max_context)} tokens.`)
+      .join(" ");
     showFacts(measured);
     drawChart(measured);
     data.refresh();

@@ -37,7 +37,7 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
     { class: "tt-answer-line" },
     h("span", {}, spec.name),
     h("strong", {}, fit),
-    h("span", {}, `${fit === "1" ? "sequence" : "sequences"} of ${tokens} fit`),
+    h("span", {}, fit === "1" ? `sequence of ${tokens} fits` : `sequences of ${tokens} fit`),
   );
   const text = `${exact(view.batch_size)} at once: ${parts} (${exact(view.device_gb)} GB)`;
   return h("div", { class: over ? "tt-over" : "" }, answer, bar, h("div", { class: "tt-note" }, text));

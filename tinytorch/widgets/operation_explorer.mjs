@@ -35,17 +35,19 @@ const COUNTED = {
   kv_projections: {
     name: "keys and values computed",
     unit: "tokens turned into keys and values",
-    laws: { step: ["n", "1"], total: ["n²/2", "n"] },
+    pass: ["n", "1"],
+    total: ["n²/2", "n"],
   },
   score_pairs: {
     name: "query-key pairs of one head",
     unit: "query-key pairs",
-    laws: { step: ["n²", "n"], total: ["n³/3", "n²/2"] },
+    pass: ["n²", "n"],
+    total: ["n³/3", "n²/2"],
   },
   whole_model: {
     name: "the whole model",
     unit: "multiply-adds",
-    laws: { step: ["a·n + b·n² + c", "a + b·n + c"], total: ["a·n²/2 + b·n³/3", "a·n + b·n²/2"] },
+    pass: ["a·n + b·n² + c", "a + b·n + c"],
   },
 };
 const QUOTED_MODEL = "GPT-2 small";
@@ -100,6 +102,7 @@ export function render({ model, el, signal }) {
     const onchange = (value) => commit(model, { [key]: value });
     return [key, numberField(label, { ...within(key), onchange, slider: false })];
   });
+  const beyond = h("p", { class: "tt-note" });
   const groups = h("p", { class: "tt-note" }, "Query heads must be a multiple of key/value heads.");
   const own = h(
     "div",
@@ -136,6 +139,7 @@ export function render({ model, el, signal }) {
     law,
     h("div", { class: "tt-fields" }, modelField.field, prompt.field, fresh.field),
     own,
+    beyond,
     h("div", { class: "tt-row" }, cumulative.field, logScale.field),
     h("div", { class: "tt-row" }, h("span", {}, "Quoted, for 100 tokens:"), ...quoted),
     h("p", { class: "tt-note" }, "From nothing: the first pass takes in one token."),
@@ -168,6 +172,11 @@ export function render({ model, el, signal }) {
     for (const [key, dimension] of dimensions) dimension.show(view[key]);
     own.hidden = view.spec.name !== OWN;
     groups.hidden = view.num_heads % view.num_kv_heads === 0;
+    const length = view.prompt_length + view.new_tokens;
+    const isBeyond = length > (view.spec.max_context ?? length);
+    beyond.textContent = isBeyond
+      ? `${view.spec.name} was made for texts of ${exact(view.spec.max_context)} tokens.`
+      : "";
     counted.check(view.counted);
     showRatios(view);
     drawChart();
@@ -192,8 +201,8 @@ export function render({ model, el, signal }) {
     const log = Boolean(model.get("log_scale"));
     cumulative.input.checked = add;
     logScale.input.checked = log;
-    const { name, unit, laws } = COUNTED[work.counted];
-    law.textContent = describeLaw(laws[add ? "total" : "step"]);
+    const { name, unit } = COUNTED[work.counted];
+    law.textContent = describeLaw(COUNTED[work.counted], add);
     const points = spread(work.new_tokens, MOST_POINTS);
     const take = (values) => {
       const row = add ? running(values) : values;
@@ -215,18 +224,20 @@ export function render({ model, el, signal }) {
     chart.moveTo(points.length - 1);
   }
 
-  /** What the curves grow like, with the model's own prices where they have letters. */
-  function describeLaw([without, withCache]) {
-    const growth = `With n tokens in the text: about ${without} without a cache, ${withCache} with one`;
+  /** What a pass costs or, where that has a short form, what all passes from nothing do. */
+  function describeLaw({ pass, total }, add) {
+    const isTotal = add && total !== undefined;
+    const [without, withCache] = isTotal ? total : pass;
+    const counted = isTotal ? "All passes from nothing to n tokens" : "A pass that ends at n tokens";
+    const growth = `${counted}: about ${without} without a cache, ${withCache} with one`;
     if (work.counted !== "whole_model") return `${growth}.`;
-    const { token, pair, pass } = operationPrices(work.spec);
+    const { token, pair, pass: logits } = operationPrices(work.spec);
     const prices = [
       `a = ${rounded(token)} for a token`,
       `b = ${rounded(pair)} for a pair of tokens`,
-      `c = ${rounded(pass)} for the logits of a pass`,
+      `c = ${rounded(logits)} for the logits of a pass`,
     ];
-    const named = growth.includes("c") && !model.get("cumulative") ? prices : prices.slice(0, 2);
-    return `${growth}; ${named.join(", ")}.`;
+    return `${growth}; ${prices.join(", ")}.`;
   }
 
   function tableRows() {

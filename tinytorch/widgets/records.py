@@ -20,6 +20,7 @@ COPIED = (
     *DIMENSIONS,
     "vocab_size",
     "num_parameters",
+    "max_context",
     "window",
     "num_windowed_layers",
     "kv_elements_per_token_per_layer",

@@ -96,7 +96,7 @@ def fingerprints(before: np.ndarray, after: np.ndarray) -> Drawing:
     block = height * before.shape[1] + 34
     change = np.abs(after[:-1] - before).max()
     drawing = Drawing(
-        2 * block + 26,
+        2 * block + 14,
         f"Two steps, each with a column of {before.shape[1]} numbers for each key. The first "
         f"{len(before)} columns look alike in both; they differ by at most {change:.0e}. "
         f"Step {len(after)} has one column more.",
@@ -107,19 +107,18 @@ def fingerprints(before: np.ndarray, after: np.ndarray) -> Drawing:
         for token in range(length):
             if i == 0:
                 drawing.text(84 + size * (token + 0.5), 8, str(token + 1), size=12)
-            fill = "now" if token + 1 == length else "kept" if i == 0 else "again"
             column = [[0.12 + 0.88 * float(abs(v)) / float(largest)] for v in keys[token]]
-            rows = [[fill]] * keys.shape[1]
+            rows = [["series-1"]] * keys.shape[1]
             x = 84 + size * token
             drawing.cells(x, y, rows, size - 4, height=height, opacities=column)
     last = 84 + size * (len(after) - 0.5)
     drawing.text(last, 18 + block - 12, str(len(after)), size=12)
-    drawing.key(
-        2 * block + 12,
-        ("kept", f"keys of step {len(before)}"),
-        ("again", "computed again"),
-        ("now", "new"),
+    bottom = 2 * block - 8
+    drawing.line((84, bottom), (84 + size * len(before) - 4, bottom))
+    drawing.text(
+        84, bottom + 12, f"computed again: {change:.0e} apart at most", anchor="start", size=12
     )
+    drawing.text(last, bottom + 12, "new", size=12)
     return drawing
 
 

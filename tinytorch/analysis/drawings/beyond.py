@@ -50,7 +50,7 @@ def attention_map(weights: np.ndarray, window: int, num_sinks: int) -> Drawing:
         for column in range(row + 1):
             x = size * column
             shade = float(np.sqrt(weights[row, column]))
-            drawing.box(x, y, size, size, "now", opacity=shade, stroke_width=0.3)
+            drawing.box(x, y, size, size, "series-1", opacity=shade, stroke_width=0.3)
             fill = "kept" if kept[row, column] else "free"
             drawing.box(WIDTH / 2 + 10 + x, y, size, size, fill, stroke_width=0.3)
     bottom = 22 + size * tokens
@@ -58,7 +58,7 @@ def attention_map(weights: np.ndarray, window: int, num_sinks: int) -> Drawing:
     drawing.text(
         WIDTH / 2 + 10, bottom + 12, f"{lost:.0%} of it is dropped", anchor="start", size=12
     )
-    drawing.key(bottom + 34, ("now", "attention"), ("kept", "kept"), ("free", "dropped"))
+    drawing.key(bottom + 34, ("series-1", "attention"), ("kept", "kept"), ("free", "dropped"))
     return drawing
 
 
@@ -146,7 +146,7 @@ def block_tables(tables: Mapping[str, Sequence[int]], uses: Sequence[int]) -> Dr
         + " ".join(f"{name} has the blocks {list(blocks)}." for name, blocks in tables.items())
         + f" Blocks {shared} belong to more than one sequence.",
     )
-    fills = ["kept" if count > 1 else "free" for count in uses[:drawn]]
+    fills = ["series-3" if count > 1 else "free" for count in uses[:drawn]]
     for i, (name, blocks) in enumerate(tables.items()):
         top, end, start = (
             (20, 45, pool_top - 1) if i == 0 else (pool_top + 84, pool_top + 83, pool_top + 33)
@@ -160,9 +160,10 @@ def block_tables(tables: Mapping[str, Sequence[int]], uses: Sequence[int]) -> Dr
     for block, fill in enumerate(fills):
         text = str(uses[block]) if uses[block] else ""
         drawing.box(size * block, pool_top, size - 2, height, fill, text=text, size=12)
+    own = [(f"series-{i}", f"of the {name}") for i, name in enumerate(tables, 1)]
     said = f"middle: the pool, with how many use each block; {len(uses) - drawn} more are free"
     drawing.text(0, bottom, said, anchor="start", size=12)
-    drawing.key(bottom + 22, ("kept", "shared"), ("free", "free"))
+    drawing.key(bottom + 22, *own, ("series-3", "shared"), ("free", "free"))
     return drawing
 
 
@@ -191,9 +192,9 @@ def tile_sweep(steps: Sequence[tuple[float, float, float]]) -> Drawing:
     )
     for i, (peak, total, keep) in enumerate(steps):
         x = width * i
-        drawing.box(x + 2, 4, width - 6, 30, "kept", text=f"tile {i + 1}")
+        drawing.box(x + 2, 4, width - 6, 30, "plain", text=f"tile {i + 1}")
         drawing.arrow(x + width / 2, 36, x + width / 2, 54)
-        drawing.box(x + 2, 58, width - 6, 62, "now")
+        drawing.box(x + 2, 58, width - 6, 62, "series-1")
         for y, text in ((70, f"max {peak:.2f}"), (89, f"sum {total:.1f}"), (108, "output")):
             style = "fill: var(--pst-color-background, #fff)"
             drawing.text(x + width / 2, y, text, size=12, style=style)
@@ -243,7 +244,7 @@ def ring(turns: np.ndarray) -> Drawing:
         drawing.text(left - 8, y + row / 2 - 1, f"round {r + 1}", anchor="end", size=12)
         for worker in range(workers):
             owner = int(turns[r, worker])
-            fill, text = ("free", "") if owner < 0 else ("now", str(owner))
+            fill, text = ("free", "") if owner < 0 else ("series-1", str(owner))
             drawing.box(left + width * worker, y, width - 2, row - 2, fill, text=text, size=12)
     bottom = 22 + row * rounds
     centres = [left + width * (worker + 0.5) for worker in range(workers)]
@@ -255,5 +256,5 @@ def ring(turns: np.ndarray) -> Drawing:
             (last, bottom + 12), (last, below), (first, below), (first, bottom + 13), arrow=True
         )
     drawing.text(left, bottom + 38, "after each round, keys pass on", anchor="start", size=12)
-    drawing.key(bottom + 60, ("now", "whose keys"), ("free", f"idle: {idle} of {turns.size}"))
+    drawing.key(bottom + 60, ("series-1", "whose keys"), ("free", f"idle: {idle} of {turns.size}"))
     return drawing

@@ -122,11 +122,13 @@ def shared_heads(plans: Sequence[HeadPlan]) -> Drawing:
             drawing.box(left + size * plan.num_queries - 24, kept_y, size - 3, 18, "kept")
         for q in range(plan.num_queries):
             x = left + size * (q + 0.5)
-            drawing.box(x - (size - 3) / 2, query_y, size - 3, 18, "now")
+            drawing.box(x - (size - 3) / 2, query_y, size - 3, 18, "series-1")
             target = centres[q * len(centres) // plan.num_queries]
             drawing.line((x, query_y + 20), (target, kept_y - 2), width=0.8)
         drawing.text(left, top + 102, plan.note, anchor="start", size=12)
-    drawing.key(cell_height * rows + 6, ("now", "query heads"), ("kept", "kept: keys and values"))
+    drawing.key(
+        cell_height * rows + 6, ("series-1", "query heads"), ("kept", "kept: keys and values")
+    )
     return drawing
 
 
@@ -173,11 +175,11 @@ def device(models: Mapping[str, tuple[int, int]], capacity: int, name: str) -> D
         count = f"{fitting[model]} sequences"
         drawing.text(WIDTH, y + 10, count, anchor="end", bold=True)
         drawing.box(0, y + 22, WIDTH, 26, "free")
-        drawing.box(0, y + 22, weights * scale, 26, "series-1")
+        drawing.box(0, y + 22, weights * scale, 26, "series-3")
         for k in range(fitting[model]):
             x = (weights + k * sequence) * scale
-            drawing.box(x, y + 22, sequence * scale, 26, "series-3", stroke_width=0.5)
+            drawing.box(x, y + 22, sequence * scale, 26, "series-4", stroke_width=0.5)
     y = row * len(models) + 8
     drawing.text(WIDTH, y, f"{name} = {in_units(capacity)}", anchor="end", size=12)
-    drawing.key(y + 22, ("series-1", "weights"), ("series-3", "a sequence"), ("free", "unused"))
+    drawing.key(y + 22, ("series-3", "weights"), ("series-4", "a sequence"), ("free", "unused"))
     return drawing

@@ -62,7 +62,6 @@ def test_an_integer_without_tolerance_must_be_exact(judge):
     assert not judge("5,049", data)["right"]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("typed", ["0.6", "60%", "60 %", "3/5", "6.0/10"])
 def test_a_share_may_be_a_percentage_or_a_fraction(judge, typed):
     assert judge(typed, {"answer": 0.6, "unit": "", "tolerance": 0.0, "hints": {}})["right"]
@@ -79,6 +78,7 @@ def test_a_known_mistake_within_the_tolerance_is_named(judge):
     assert judge("4,300", data)["right"]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 def test_a_field_works_with_the_keyboard_and_stores_nothing(browser, site_url, width):
     url, size = f"{site_url}/book/reflect.html", {"width": width, "height": 800}
     stored = "JSON.stringify([localStorage, sessionStorage])"

@@ -79,7 +79,7 @@ def test_space_goes_through_the_phases_and_on_to_the_next_token(browser, site_ur
 
 
 def test_the_readout_says_the_numbers_of_the_record(browser, site_url):
-    with stepper(browser, site_url, "&step=4&head=1") as (page, widget):
+    with stepper(browser, site_url, "&step=4&head=1&phase=4") as (page, widget):
         trace = data_of(widget)["trace"]
         row, head = trace["prompt_length"] + 3, trace["heads"][1]
 

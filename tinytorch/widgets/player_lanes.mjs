@@ -53,13 +53,18 @@ function lane(run, { title, keeps, still, onPick, onRead }) {
     shown = step;
   }
 
-  /** Light up what the step computed: the whole text, or the newest token. */
+  /** Light up what the step computed, and keep the words as legible: all the text, or a token. */
   function flash(step) {
     const now = performance.now();
     if (still.matches || now - flashed < FLASH_MS) return;
     flashed = now;
-    const part = keeps && step > 0 ? tokens[promptLength + step - 1] : words;
-    part.animate([{ opacity: 0.35 }, { opacity: 1 }], { duration: FLASH_MS });
+    const colour = keeps || step <= 0 ? "--tt-now" : "--tt-again";
+    const [part, from, to] =
+      keeps && step > 0
+        ? [tokens[promptLength + step - 1], `3px solid var(${colour})`, "3px solid transparent"]
+        : [words, `color-mix(in srgb, var(${colour}) 35%, transparent)`, "transparent"];
+    const property = part === words ? "backgroundColor" : "outline";
+    part.animate({ [property]: [from, to] }, { duration: FLASH_MS });
   }
 
   const tokenAt = (event) => {

@@ -2,7 +2,8 @@
 
 import { EngineError } from "./errors.mjs";
 
-const LOST = "The engine was stopped by the browser: what it has said is not complete. Load it again.";
+const LOST =
+  "The engine was stopped by the browser: what it has said is not complete. Load it again.";
 
 /** One worker. `ask` gives a promise, which fails with an `EngineError` or the signal's reason. */
 export class Channel {
@@ -46,7 +47,8 @@ export class Channel {
         reject(signal?.reason);
       };
       signal?.addEventListener("abort", stop, { once: true });
-      const settle = (use) => (value) => {
+      /** @param {(value: any) => void} use */
+      const settle = (use) => (/** @type {any} */ value) => {
         signal?.removeEventListener("abort", stop);
         use(value);
       };
@@ -81,6 +83,7 @@ export class Channel {
     navigator.locks.request(lock, lost).catch(() => {}); // refused when the page itself goes
   }
 
+  /** @param {{id: number, result?: any, error?: EngineError, news?: any}} message */
   #hear({ id, result, error, news }) {
     if (news) return this.#onNews(news);
     const waiting = this.#open.get(id);

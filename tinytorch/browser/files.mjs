@@ -37,6 +37,10 @@ export async function readFiles({ manifest, files, weightsAt, onProgress }) {
   if (missing.size) throw refusal(manifest, [...missing.values()]);
 }
 
+/**
+ * @param {Manifest} manifest
+ * @param {Manifest["pieces"]} missing
+ */
 function refusal(manifest, missing) {
   const names = missing.map(({ name }) => name);
   const text =

@@ -7,12 +7,13 @@ import { EngineError } from "./errors.mjs";
 /** @import { Progress } from "./progress.mjs" */
 
 /** A function that returns a 128-bit vector: valid where the browser has WebAssembly SIMD. */
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0].concat(
-  [65, 0, 253, 15, 253, 98, 11],
-);
+const SIMD = [
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0,
+].concat([65, 0, 253, 15, 253, 98, 11]);
 
 /** Refuse a browser that cannot run the engine, before anything is fetched. */
 function checkBrowser() {
+  /** @type {(code: string, what: string) => EngineError} */
   const lacks = (code, what) => new EngineError(code, `This browser has no ${what}.`);
   if (typeof Worker === "undefined") throw lacks("no-worker", "web workers");
   if (typeof WebAssembly === "undefined") throw lacks("no-wasm", "WebAssembly");

@@ -14,7 +14,7 @@ const WINDOW_MS = 5000;
 export function meter(total, report) {
   let loaded = 0;
   let arrived = 0;
-  let reported = -Infinity;
+  let reported = Number.NEGATIVE_INFINITY;
   /** @type {{time: number, arrived: number}[]} */
   const samples = [];
   function secondsLeft() {

@@ -26,5 +26,6 @@ export function offer({ worker, kernels, manifest }) {
     kernels: async () => Uint8Array.from(atob(kernels), (c) => c.charCodeAt(0)).buffer,
   });
   const site = manifest && { manifest, base };
-  Object.assign(globalThis, { tinytorchEngine: { load, isKept, removeWeights, EngineError, site } });
+  const tinytorchEngine = { load, isKept, removeWeights, EngineError, site };
+  Object.assign(globalThis, { tinytorchEngine });
 }

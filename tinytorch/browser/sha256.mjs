@@ -5,6 +5,7 @@ const fraction = (/** @type {number} */ x) => ((x - Math.floor(x)) * 2 ** 32) | 
 
 /** FIPS 180-4, section 5.3.3 and 4.2.2: from square and cube roots of the first 64 primes. */
 function constants() {
+  /** @type {number[]} */
   const primes = [];
   for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
   const start = primes.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
@@ -61,12 +62,14 @@ function compress(state, words, view, at, rounds) {
     const second = (low + ((a & b) ^ (a & c) ^ (b & c))) | 0;
     [h, g, f, e, d, c, b, a] = [g, f, e, (d + first) | 0, c, b, a, (first + second) | 0];
   }
-  [a, b, c, d, e, f, g, h].forEach((word, i) => (state[i] += word));
+  [a, b, c, d, e, f, g, h].forEach((word, i) => {
+    state[i] += word;
+  });
 }
 
 /**
  * The sha256 of bytes, in hexadecimal digits.
- * @param {Uint8Array} bytes
+ * @param {Uint8Array<ArrayBuffer>} bytes
  * @returns {Promise<string>}
  */
 export async function sha256(bytes) {

@@ -38,7 +38,7 @@ export async function openPiece(manifest, piece) {
  * @param {() => Promise<T>} use
  * @returns {Promise<T>}
  */
-export function alone(piece, use) {
+export async function alone(piece, use) {
   const { locks } = navigator;
   return locks ? locks.request(`${FOLDER}/${piece.sha256}`, use) : use();
 }

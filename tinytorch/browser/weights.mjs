@@ -11,7 +11,7 @@ import { alone, openPiece } from "./store.mjs";
  * @typedef {{name: string, size: number, sha256: string}} Piece
  * @typedef {{name: string, size: number, sha256: string, licence: string, source: string,
  *   pieces: Piece[]}} Manifest
- * @typedef {(offset: number, length: number) => Uint8Array} WeightsAt
+ * @typedef {(offset: number, length: number) => Uint8Array<ArrayBuffer>} WeightsAt
  * @typedef {Piece & {offset: number, number: number}} Placed
  */
 

@@ -1,8 +1,8 @@
 // The engine's side: answers the questions of load.mjs, in a Web Worker.
 
+import { createEngine } from "./engine.mjs";
 import { explained } from "./errors.mjs";
 import { readFiles } from "./files.mjs";
-import { createEngine } from "./engine.mjs";
 import { fetchWeights } from "./weights.mjs";
 
 /** @type {Awaited<ReturnType<typeof createEngine>>} */
@@ -29,7 +29,9 @@ const METHODS = {
     engine = await createEngine({ wasm, fileBytes: manifest.size });
     const weightsAt = (offset, length) => engine.weightsAt(offset, length);
     const from = { manifest, weightsAt, onProgress };
-    const kept = files ? await readFiles({ ...from, files }) : await fetchWeights({ ...from, base });
+    const kept = files
+      ? await readFiles({ ...from, files })
+      : await fetchWeights({ ...from, base });
     await engine.open();
     return { kept: kept ?? false };
   },

@@ -6,14 +6,15 @@ import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 
 from tests.browser import faults
+from tests.browser.tiny_model import write_tiny_model
 from tinytorch.browser.bundle import engine_script
 from tinytorch.browser.pieces import write_pieces
 
 SOURCES = Path(__file__).parents[2] / "tinytorch" / "browser"
+SIZE, PIECE = 418_816, 100_000
 PAGE = """<!doctype html><meta charset="utf-8"><title>A page</title>
 <input type="file" multiple>
 <script src="browser/engine.js"></script>
@@ -52,10 +53,10 @@ def site(tmp_path_factory):
     """A site with the engine, and a small model in five pieces."""
     folder = tmp_path_factory.mktemp("site")
     model = folder / "tiny.gguf"
-    model.write_bytes(np.random.default_rng(1).bytes(1_200_000))
-    manifest = write_pieces(
-        model, folder / "model", licence="MIT", origin="this test", piece_size=250_000
-    )
+    write_tiny_model(model)
+    about = {"licence": "MIT", "origin": "this test", "piece_size": PIECE}
+    manifest = write_pieces(model, folder / "model", **about)
+    assert (manifest["size"], len(manifest["pieces"])) == (SIZE, 5)
     (folder / "browser").mkdir()
     for file in (*SOURCES.glob("*.mjs"), SOURCES / "kernels.wasm"):
         shutil.copy(file, folder / "browser")
@@ -142,7 +143,7 @@ def test_nothing_is_fetched_before_the_reader_asks(page, host, expected):
 def test_progress_ends_at_the_whole(page):
     attempt(page, "loaded()")
     events = page.evaluate("events")
-    assert events[-1] == {"loaded": 1_200_000, "total": 1_200_000, "secondsLeft": 0}
+    assert events[-1] == {"loaded": SIZE, "total": SIZE, "secondsLeft": 0}
     sizes = [event["loaded"] for event in events]
     assert sizes == sorted(sizes)
 
@@ -152,8 +153,8 @@ def test_the_time_that_is_left_is_about_right(page, host):
         host.fault(name(i), faults.slow(0.1))
     attempt(page, "loaded()")
     events = page.evaluate("events")
-    halfway = next(event for event in events if event["loaded"] > 600_000)
-    assert 0.1 < halfway["secondsLeft"] < 3  # about 1 s: 4 pieces of 250 kB, 2 at once, 0.4 s each
+    halfway = next(event for event in events if event["loaded"] > SIZE / 2)
+    assert 0.2 < halfway["secondsLeft"] < 3  # about 0.7 s: 2 pieces at once, 7 parts of 0.1 s each
 
 
 @pytest.mark.parametrize("prepare", [MODULES, SCRIPT], ids=["modules", "script"])
@@ -229,7 +230,7 @@ def test_a_site_without_the_model_says_so(page):
 def test_a_connection_that_breaks_goes_on_at_the_byte_where_it_broke(page, host, expected):
     host.fault(name(3), faults.cut(0.5), faults.busy)
     assert attempt(page, "loaded()") == {"value": True}
-    assert starts(host, name(3)) == [0, 125_000, 125_000]
+    assert starts(host, name(3)) == [0, PIECE // 2, PIECE // 2]
     assert page.evaluate("tokens()") == expected
 
 
@@ -246,22 +247,22 @@ def test_after_a_lost_connection_the_next_visit_fetches_only_what_is_missing(pag
     host.faults.clear()
     sent = host.sent
     assert attempt(page, "loaded()") == {"value": True}
-    assert starts(host, name(3)) == [125_000]
+    assert starts(host, name(3)) == [PIECE // 2]
     assert starts(host, name(1)) == []
-    assert host.sent - sent < 700_000
+    assert host.sent - sent < SIZE / 2 + PIECE
     assert page.evaluate("tokens()") == expected
 
 
 def test_a_host_without_ranges_sends_the_piece_again(page, host, expected):
     host.fault(name(3), faults.cut(0.5), faults.without_ranges)
     assert attempt(page, "loaded()") == {"value": True}
-    assert page.evaluate("events.at(-1).loaded") == 1_200_000
+    assert page.evaluate("events.at(-1).loaded") == SIZE
     assert page.evaluate("tokens()") == expected
 
 
 def test_a_full_disk_keeps_nobody_from_the_model(page, host, expected):
     session = page.context.new_cdp_session(page)
-    session.send("Storage.overrideQuotaForOrigin", {"origin": host.url, "quotaSize": 400_000})
+    session.send("Storage.overrideQuotaForOrigin", {"origin": host.url, "quotaSize": 150_000})
     assert attempt(page, "loaded()") == {"value": False}
     assert page.evaluate("tokens()") == expected
     assert page.evaluate("engine.isKept(tinytorchEngine.site.manifest)") is False
@@ -285,7 +286,7 @@ STOP = """async (when) => {
 
 def test_loading_can_be_stopped_at_any_moment_and_goes_on_later(page, host, expected):
     moments = [{"ms": ms} for ms in (0, 1, 5, 20, 60, 150)]
-    for when in (*moments, {"loaded": 1}, {"loaded": 400_000}):
+    for when in (*moments, {"loaded": 1}, {"loaded": SIZE / 2}):
         for i in range(1, 6):
             host.faults[name(i)] = [faults.slow(0.1)]
         told = page.evaluate(STOP, when)
@@ -294,7 +295,7 @@ def test_loading_can_be_stopped_at_any_moment_and_goes_on_later(page, host, expe
     host.faults.clear()
     sent = host.sent
     assert attempt(page, "loaded()") == {"value": True}
-    assert host.sent - sent < 900_000, "what had arrived was kept"
+    assert host.sent - sent < 0.7 * SIZE, "what had arrived was kept"
     assert page.evaluate("tokens()") == expected
     assert page.evaluate("attempt(() => loaded({ signal: AbortSignal.abort() }))")["name"] == (
         "AbortError"
@@ -479,12 +480,12 @@ def test_on_a_page_from_a_file_the_reader_chooses_the_file_or_its_pieces(
     file_page.locator("input").set_input_files(files)
     assert attempt(file_page, f"({LOAD_CHOSEN})()") == {"value": False}
     assert file_page.evaluate("tokens()") == expected
-    assert file_page.evaluate("events.at(-1).loaded") == 1_200_000
+    assert file_page.evaluate("events.at(-1).loaded") == SIZE
 
 
 def test_on_a_page_from_a_file_wrong_and_missing_files_are_named(file_page, site, tmp_path):
     damaged = tmp_path / "damaged.bin"
-    damaged.write_bytes(bytes(250_000))
+    damaged.write_bytes(bytes(PIECE))
     chosen = file_page.locator("input")
     chosen.set_input_files([damaged])
     told = attempt(file_page, f"({LOAD_CHOSEN})()")

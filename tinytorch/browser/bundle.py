@@ -11,6 +11,7 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";\n', re.MULTILINE
 EXPORT = re.compile(
     r"^export (?=(?:async )?function\*? ?(\w+)|(?:const|class) (\w+))", re.MULTILINE
 )
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 LEFT = re.compile(r"^(?:import|export)\b.*|import\.meta.*|import\(.*", re.MULTILINE)
 
 
@@ -47,7 +48,7 @@ def as_expression(module: str) -> str:
     exports = ["".join(names) for names in EXPORT.findall(text)]
     text = EXPORT.sub("", text)
     text = IMPORT.sub(lambda found: f"const {{{renamed(found[1])}}} = ${found[2]};\n", text)
-    if left := LEFT.search(text):
+    if left := LEFT.search(COMMENT.sub("", text)):
         raise ValueError(f"{module}.mjs: {left[0]!r} cannot be part of a classic script")
     return f"(() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}})()"
 

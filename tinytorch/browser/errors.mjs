@@ -28,5 +28,6 @@ export function explained(error) {
   if (first.name === "RangeError" && /memory|allocation/i.test(first.message)) {
     return new EngineError("memory", "This browser has not enough free memory for the model.");
   }
-  return new EngineError("engine", `The engine cannot go on: ${message}`);
+  if (name === "RangeError") return new EngineError("input", `This cannot be run: ${message}.`);
+  return new EngineError("engine", `The engine cannot go on: ${message}.`);
 }

@@ -16,6 +16,7 @@ import { placed } from "./weights.mjs";
  * @param {Blob[]} from.files
  * @param {WeightsAt} from.weightsAt
  * @param {(progress: Progress) => void} from.onProgress
+ * @returns {Promise<boolean>} Whether this browser keeps them: no, the reader's disk does.
  */
 export async function readFiles({ manifest, files, weightsAt, onProgress }) {
   const progress = meter(manifest.size, onProgress);
@@ -35,6 +36,7 @@ export async function readFiles({ manifest, files, weightsAt, onProgress }) {
     progress.add(piece.size);
   }
   if (missing.size) throw refusal(manifest, [...missing.values()]);
+  return false;
 }
 
 /**

@@ -3,6 +3,7 @@
 import { Channel } from "./channel.mjs";
 import { EngineError } from "./errors.mjs";
 
+/** @import { Config } from "./config.mjs" */
 /** @import { Manifest } from "./weights.mjs" */
 /** @import { Progress } from "./progress.mjs" */
 
@@ -77,8 +78,8 @@ export function createLoad(host) {
     try {
       await channel.watch(signal);
       const from = { wasm, manifest, base, files: files && [...files] };
-      const { kept } = await channel.ask("load", [from], signal);
-      return new Model(channel, manifest, kept);
+      const about = await channel.ask("load", [from], signal);
+      return new Model(channel, { manifest, ...about });
     } catch (error) {
       channel.end(new EngineError("closed", "The model was not loaded."));
       throw error;
@@ -91,20 +92,23 @@ export class Model {
   #channel;
   /**
    * @param {Channel} channel
-   * @param {Manifest} manifest
-   * @param {boolean} kept
+   * @param {{manifest: Manifest, kept: boolean, config: Config}} about
    */
-  constructor(channel, manifest, kept) {
+  constructor(channel, { manifest, kept, config }) {
     this.#channel = channel;
     this.manifest = manifest;
+    /** The model's sizes. */
+    this.config = config;
     /** Whether this browser keeps the weights, so that they need not be fetched again. */
     this.kept = kept;
-    /** Text to tokens and back. The tokenizer is in the worker, so both give promises. */
+    /** Text to tokens and back. The tokenizer is in the worker, so these give promises. */
     this.tokenizer = {
       /** @type {(text: string) => Promise<number[]>} */
-      encode: (text) => channel.ask("encode", [text]),
+      encode: (text) => channel.ask("tokenizer", ["encode", text]),
+      /** @type {(question: string | {role: string, content: string}[]) => Promise<number[]>} */
+      encodeChat: (question) => channel.ask("tokenizer", ["encodeChat", question]),
       /** @type {(ids: number[]) => Promise<string>} */
-      decode: (ids) => channel.ask("decode", [ids]),
+      decode: (ids) => channel.ask("tokenizer", ["decode", ids]),
     };
   }
 
@@ -112,7 +116,7 @@ export class Model {
    * Generate token by token. A token is computed when it is asked for: to pause, do not ask. An
    * aborted signal ends the iteration with its reason, at once, even within a prefill.
    * @param {string | number[]} textOrIds
-   * @param {{maxTokens?: number, cache?: any, temperature?: number, seed?: number,
+   * @param {{maxTokens?: number, cache?: boolean, temperature?: number, seed?: number,
    *   signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<{id: number, text: string, ms: number}>}
    */

@@ -3,18 +3,19 @@
 import { createEngine } from "./engine.mjs";
 import { explained } from "./errors.mjs";
 import { readFiles } from "./files.mjs";
+import { generate } from "./generate.mjs";
 import { fetchWeights } from "./weights.mjs";
 
-/** @type {Awaited<ReturnType<typeof createEngine>>} */
-let engine;
-/** @type {Map<number, {steps: AsyncGenerator, stop: AbortController}>} */
+/** @type {ReturnType<Awaited<ReturnType<typeof createEngine>>["open"]>} */
+let opened;
+/** @type {Map<number, {tokens: AsyncGenerator, stop: AbortController}>} */
 const runs = new Map();
 let numRuns = 0;
-/** The engine computes one step at a time, however many runs take turns. */
-let turn = Promise.resolve();
 
+/** @param {import("./progress.mjs").Progress} progress */
 const onProgress = (progress) => postMessage({ news: progress });
 
+/** @type {Record<string, (...args: any[]) => any>} */
 const METHODS = {
   /** Hold a lock as long as this worker lives; say whether the browser has locks. */
   hold(lock) {
@@ -26,35 +27,33 @@ const METHODS = {
   },
   /** Fill the engine's memory and open the model. */
   async load({ wasm, manifest, base, files }) {
-    engine = await createEngine({ wasm, fileBytes: manifest.size });
+    const engine = await createEngine({ wasm, fileBytes: manifest.size });
+    /** @type {import("./weights.mjs").WeightsAt} */
     const weightsAt = (offset, length) => engine.weightsAt(offset, length);
     const from = { manifest, weightsAt, onProgress };
     const kept = files
       ? await readFiles({ ...from, files })
       : await fetchWeights({ ...from, base });
-    await engine.open();
-    return { kept: kept ?? false };
+    opened = engine.open();
+    return { kept, config: { ...opened.model.config } };
   },
-  encode: (text) => engine.tokenizer.encode(text),
-  decode: (ids) => engine.tokenizer.decode(ids),
+  /** Call a method of the tokenizer. */
+  tokenizer: (method, argument) => opened.tokenizer[method](argument),
   /** Begin a run; `next` computes its next token, when the page wants it. */
   generate(textOrIds, options) {
     const stop = new AbortController();
-    const steps = engine.generate(textOrIds, { ...options, signal: stop.signal });
+    const { model, tokenizer } = opened;
+    const tokens = generate(model, tokenizer, textOrIds, { ...options, signal: stop.signal });
     numRuns += 1;
-    runs.set(numRuns, { steps, stop });
+    runs.set(numRuns, { tokens, stop });
     return numRuns;
   },
-  next(run) {
-    const step = turn.then(() => runs.get(run)?.steps.next() ?? { done: true });
-    turn = step.catch(() => {});
-    return step;
-  },
+  next: (run) => runs.get(run)?.tokens.next(),
   stop(run) {
-    const { steps, stop } = runs.get(run) ?? {};
+    const { tokens, stop } = runs.get(run) ?? {};
     runs.delete(run);
     stop?.abort();
-    turn = turn.then(() => steps?.return()).catch(() => {});
+    return tokens?.return(undefined);
   },
 };
 

@@ -38,7 +38,6 @@ class Host:
     """For each file's name, faults for its next requests, one a request."""
     requests: list[tuple[str, int]] = field(default_factory=list)
     """Names of files and the first byte asked for."""
-    sent: int = 0
 
     def fault(self, name: str, *faults: Fault) -> None:
         """Do these things wrong, one a request, for the next requests of a file."""
@@ -121,7 +120,6 @@ class Handler(SimpleHTTPRequestHandler):
             for at in range(0, end, CHUNK):
                 time.sleep(answer.delay)
                 self.wfile.write(answer.body[at : min(at + CHUNK, end)])
-                self.host.sent += min(at + CHUNK, end) - at
             self.wfile.flush()
         except ConnectionError:
             self.close_connection = True  # the reader has gone

@@ -127,7 +127,7 @@ export class Model {
    * aborted signal ends the iteration with its reason, at once, even within a prefill.
    * @param {string | number[]} textOrIds
    * @param {{maxTokens?: number, cache?: boolean, temperature?: number, seed?: number,
-   *   signal?: AbortSignal}} [options]
+   *   stopTokens?: number[], signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<{id: number, text: string, ms: number}>}
    */
   async *generate(textOrIds, { signal, ...options } = {}) {

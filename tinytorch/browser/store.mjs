@@ -5,7 +5,7 @@
 
 import { EngineError } from "./errors.mjs";
 
-/** @import { Manifest, Piece } from "./weights.mjs" */
+/** @import { Manifest, Piece } from "./pieces.mjs" */
 
 const FOLDER = "tinytorch-weights";
 

@@ -39,6 +39,11 @@ window.loaded = async (more) => {
   window.model = await engine.load("model/manifest.json", { ...options, ...more });
   return model.kept;
 };
+window.chosen = async () => {
+  const { files } = document.querySelector("input");
+  window.model = await tinytorchEngine.load(tinytorchEngine.site, { ...options, files });
+  return model.kept;
+};
 window.tokens = async (maxTokens = 8) => {
   const ids = [];
   for await (const { id } of model.generate([1, 2, 3], { maxTokens })) ids.push(id);

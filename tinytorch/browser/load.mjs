@@ -40,7 +40,10 @@ async function fetchManifest(url, signal) {
   } catch (error) {
     if (signal?.aborted || error instanceof EngineError) throw error;
     if (error instanceof SyntaxError) {
-      throw new EngineError("missing", "This site has no model: its list of pieces is none.");
+      throw new EngineError(
+        "missing",
+        "This site has no model: its list of pieces cannot be read.",
+      );
     }
     const text = "The list of the model's pieces could not be read: the connection broke.";
     throw new EngineError("network", text);

@@ -152,6 +152,6 @@ def test_stop_reaches_the_engine_within_a_prefill(page, expected):
     assert whole > 400, "the prefill must be longer than the test waits"
     found = page.evaluate(STOP_PREFILL)
     assert found["name"] == "AbortError"
-    assert found["told"] < 20
+    assert found["told"] < 100
     assert found["free"] < whole / 2, "the engine had stopped too"
     assert found["ids"] == expected[:1]

@@ -55,7 +55,7 @@ IMPLEMENTATIONS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each implementation")
+    parser.add_argument("--rounds", type=int, default=9, choices=range(1, 13))
     parser.add_argument("--output", type=Path, default=Path("_build/browser_benchmarks.json"))
     parser.add_argument("--commit", action="store_true", help=f"write {RESULTS.name}")
     arguments = parser.parse_args()
@@ -113,7 +113,8 @@ def measure(rounds: int) -> dict:
 
 def prompt_of(tokenizer: ChatTokenizer, length: int, turn: int) -> dict:
     """Return a text of `length` tokens; each begins otherwise, since wllama keeps prefixes."""
-    ids = tokenizer.encode(f"{turn} times {length} words. " + LONG_STORY * 9)[:length].tolist()
+    letter = chr(ord("A") + turn * len(PROMPT_LENGTHS) + PROMPT_LENGTHS.index(length))
+    ids = tokenizer.encode(f"{letter}: {LONG_STORY * 9}")[:length].tolist()
     text = tokenizer.decode(ids)
     if tokenizer.encode(text).tolist() != ids:
         raise RuntimeError(f"the first {length} tokens are not those of their own text")

@@ -1,0 +1,83 @@
+// The engine's side: answers the questions of load.mjs, in a Web Worker.
+
+import { createEngine } from "./engine.mjs";
+import { explained } from "./errors.mjs";
+import { generate } from "./generate.mjs";
+import { placed } from "./pieces.mjs";
+import { sha256 } from "./sha256.mjs";
+import { fetchWeights } from "./weights.mjs";
+
+/** @type {import("./pieces.mjs").Manifest} */
+let manifest;
+/** @type {Awaited<ReturnType<typeof createEngine>>} */
+let engine;
+/** @type {ReturnType<Awaited<ReturnType<typeof createEngine>>["open"]>} */
+let opened;
+/** @type {Map<number, {tokens: AsyncGenerator, stop: AbortController}>} */
+const runs = new Map();
+let numRuns = 0;
+
+/** @param {import("./progress.mjs").Progress} progress */
+const onProgress = (progress) => postMessage({ news: progress });
+
+/** @type {import("./pieces.mjs").WeightsAt} */
+const weightsAt = (offset, length) => engine.weightsAt(offset, length);
+
+/** @type {Record<string, (...args: any[]) => any>} */
+const METHODS = {
+  /** Hold a lock as long as this worker lives; say whether the browser has locks. */
+  hold(lock) {
+    return new Promise((resolve) => {
+      const forever = () => new Promise(() => resolve(true));
+      const held = navigator.locks?.request(lock, forever) ?? Promise.reject();
+      held.catch(() => resolve(false));
+    });
+  },
+  /** Make room for a model's file. */
+  async create(wasm, about) {
+    manifest = about;
+    engine = await createEngine({ wasm, fileBytes: manifest.size });
+  },
+  /** Fill that room from the site; say whether this browser keeps it all. */
+  fetch: (base) => fetchWeights({ manifest, base, weightsAt, onProgress }),
+  /** Fill a part of it with a piece that the reader chose, if it is one; say its sha256. */
+  async take(buffer) {
+    const bytes = new Uint8Array(buffer);
+    const found = await sha256(bytes);
+    const piece = placed(manifest).find((piece) => piece.sha256 === found);
+    if (piece) weightsAt(piece.offset, piece.size).set(bytes);
+    return found;
+  },
+  open() {
+    opened = engine.open();
+    return { ...opened.model.config };
+  },
+  /** Call a method of the tokenizer. */
+  tokenizer: (method, argument) => opened.tokenizer[method](argument),
+  /** Begin a run; `next` computes its next token, when the page wants it. */
+  generate(textOrIds, options) {
+    const stop = new AbortController();
+    const { model, tokenizer } = opened;
+    const tokens = generate(model, tokenizer, textOrIds, { ...options, signal: stop.signal });
+    numRuns += 1;
+    runs.set(numRuns, { tokens, stop });
+    return numRuns;
+  },
+  next: (run) => runs.get(run)?.tokens.next(),
+  stop(run) {
+    const { tokens, stop } = runs.get(run) ?? {};
+    runs.delete(run);
+    stop?.abort();
+    return tokens?.return(undefined);
+  },
+};
+
+addEventListener("message", async ({ data: { id, method, args } }) => {
+  try {
+    const result = await METHODS[method](...args);
+    if (id) postMessage({ id, result });
+  } catch (error) {
+    const { code, message } = explained(error);
+    if (id) postMessage({ id, error: { code, message } });
+  }
+});

@@ -20,7 +20,6 @@ import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs
 const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
-const RECORDED = "Recorded on the machine that built this page:";
 const TURNS =
   "Both lanes are the same engine and take turns: whichever has spent less time computes its next " +
   "token. So only one computes at a time, neither slows the other, each is where it would be if it " +
@@ -95,7 +94,8 @@ export function render({ model, el, signal }) {
     const race = model.get("race");
     const newTokens = Math.max(...race.lanes.map(({ ids }) => ids.length));
     const about = `${newTokens} tokens after a prompt of ${race.prompt_length}, in NumPy.`;
-    return { race, prompt: race.prompt, newTokens, title: `${RECORDED} ${about}` };
+    const where = model.site ? "on the machine that built this page" : "when this cell ran";
+    return { race, prompt: race.prompt, newTokens, title: `Recorded ${where}: ${about}` };
   };
 
   function showRecording() {

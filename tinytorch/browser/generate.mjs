@@ -23,8 +23,8 @@ const LONGEST_TURN = 30; // milliseconds of a pass before others get a turn
  * @param {import("./tokenizer.mjs").Tokenizer} tokenizer
  * @param {string | number[]} prompt text, or token ids
  * @param {Options} [options]
- * @returns {AsyncGenerator<{ id: number, text: string, ms: number }>} each token, its text as far as
- *   its characters are complete, and the time of its pass
+ * @returns {AsyncGenerator<{ id: number, text: string, ms: number }>} each token, its text as far
+ *   as its characters are complete, and the time of its pass
  * @throws {RangeError} at once, if an argument is out of range or the text would not fit
  */
 export function generate(model, tokenizer, prompt, options = {}) {

@@ -95,15 +95,13 @@ async function pass(model, tokens, cache, signal) {
 }
 
 /** Resolves after the events that wait now; setTimeout would wait for 4 ms more. */
-function nextTask() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
+async function nextTask() {
+  const { port1, port2 } = new MessageChannel();
+  port2.postMessage(null);
+  await new Promise((resolve) => {
+    port1.onmessage = resolve;
   });
+  port1.close();
 }
 
 /**
@@ -123,8 +121,11 @@ export function sampler(temperature, seed) {
     if (temperature === 0) return best;
     const weights = Float64Array.from(logits, (x) => Math.exp((x - logits[best]) / temperature));
     let left = random() * weights.reduce((sum, weight) => sum + weight, 0);
-    const drawn = weights.findIndex((weight) => (left -= weight) < 0);
-    return drawn < 0 ? best : drawn;
+    for (const [id, weight] of weights.entries()) {
+      left -= weight;
+      if (left < 0) return id;
+    }
+    return best;
   };
 }
 

@@ -68,7 +68,6 @@ export function render({ model, el, signal }) {
     shown = about;
     book = ledger(sizes, promptLength);
     lanes.clear(about.prompt, about.newTokens, book);
-    title.textContent = about.title;
     state = "running";
   }
 
@@ -78,6 +77,7 @@ export function render({ model, el, signal }) {
   }
 
   function show() {
+    title.textContent = shown.title;
     lanes.show(shown.newTokens);
     numbers.show(book);
     verdict.textContent = book.verdict(state);
@@ -143,9 +143,13 @@ export function render({ model, el, signal }) {
     panel.clear();
     showControls();
     say("The race has begun");
+    title.textContent = "The race begins.";
+    verdict.textContent = "";
     let how = "stopped";
     try {
-      for await (const token of await open(stopped)) {
+      const tokens = await open(stopped);
+      show();
+      for await (const token of tokens) {
         stopped.throwIfAborted();
         take(token);
         show();

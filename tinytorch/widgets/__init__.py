@@ -7,6 +7,7 @@ from tinytorch.widgets.attention_stepper import AttentionStepper
 from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
+from tinytorch.widgets.live_race import LiveRace
 from tinytorch.widgets.operation_explorer import OperationExplorer
 from tinytorch.widgets.records import record_run
 
@@ -15,6 +16,7 @@ WIDGETS = (
     OperationExplorer,
     CacheMemoryExplorer,
     AttentionStepper,
+    LiveRace,
     AnswerField,
 )
 
@@ -26,6 +28,7 @@ __all__ = [
     "AttentionStepper",
     "CacheMemoryExplorer",
     "GenerationPlayer",
+    "LiveRace",
     "OperationExplorer",
     "record_run",
 ]

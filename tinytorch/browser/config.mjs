@@ -1,0 +1,117 @@
+// What kind of model a GGUF file holds: its sizes and the tensors of each layer, nothing assumed.
+
+/**
+ * @typedef {object} Config
+ * @property {number} vocabSize
+ * @property {number} embedDim
+ * @property {number} numLayers
+ * @property {number} numHeads
+ * @property {number} numKvHeads
+ * @property {number} headDim
+ * @property {number} mlpDim
+ * @property {number} maxSeqLen
+ * @property {number} normEps
+ * @property {number} ropeTheta
+ */
+
+const ARCHITECTURE = "llama";
+const LARGEST_TILE = 8; // rows of weights that a kernel takes at once
+const BLOCK = 32;
+
+/**
+ * Read the configuration from a file's metadata, named as in tinytorch.core.ModelConfig.
+ *
+ * @param {ReturnType<typeof import("./gguf.mjs").parseGGUF>} gguf
+ * @returns {Config}
+ */
+export function readConfig({ metadata, tensors }) {
+  const architecture = metadata.get("general.architecture");
+  if (architecture !== ARCHITECTURE) {
+    throw new Error(`architecture ${architecture}: expected ${ARCHITECTURE}`);
+  }
+  const read = (key, otherwise) => {
+    const value = metadata.get(`${ARCHITECTURE}.${key}`) ?? otherwise;
+    if (typeof value === "number" && value > 0) return value;
+    throw new Error(`${ARCHITECTURE}.${key} is ${value}: expected a number above 0`);
+  };
+  const embedDim = read("embedding_length");
+  const numHeads = read("attention.head_count");
+  const config = {
+    vocabSize: requireTensor(tensors, "token_embd.weight").shape[0],
+    embedDim,
+    numLayers: read("block_count"),
+    numHeads,
+    numKvHeads: read("attention.head_count_kv", numHeads),
+    headDim: read("attention.key_length", read("rope.dimension_count", embedDim / numHeads)),
+    mlpDim: read("feed_forward_length"),
+    maxSeqLen: read("context_length"),
+    normEps: read("attention.layer_norm_rms_epsilon"),
+    ropeTheta: read("rope.freq_base", 10000),
+  };
+  requireEqual("rope.dimension_count", read("rope.dimension_count", config.headDim), config.headDim);
+  const scaling = metadata.get(`${ARCHITECTURE}.rope.scaling.type`) ?? "none";
+  requireEqual("rope.scaling.type", scaling, "none");
+  requireMultiple("embedding_length", embedDim, BLOCK);
+  requireMultiple("feed_forward_length", config.mlpDim, BLOCK);
+  requireMultiple("head_count * rope.dimension_count", numHeads * config.headDim, BLOCK);
+  requireMultiple("head_count", numHeads, config.numKvHeads);
+  requireMultiple("rope.dimension_count", config.headDim, 4);
+  return config;
+}
+
+/** The tensors of a model, found by name and checked by shape. @param {Config} config */
+export function findTensors(config, tensors) {
+  const { embedDim, headDim, mlpDim, vocabSize } = config;
+  const queryDim = config.numHeads * headDim;
+  const keyDim = config.numKvHeads * headDim;
+  const used = new Set();
+  const find = (name, ...shape) => {
+    const tensor = requireTensor(tensors, `${name}.weight`);
+    requireEqual(`the shape of ${tensor.name}`, tensor.shape.join(" x "), shape.join(" x "));
+    if (shape.length === 1) requireEqual(`the type of ${tensor.name}`, tensor.type, "F32");
+    else if (shape[0] < LARGEST_TILE) {
+      throw new Error(`${tensor.name} has ${shape[0]} rows: expected at least ${LARGEST_TILE}`);
+    }
+    used.add(tensor.name);
+    return tensor;
+  };
+  const layer = (_, i) => ({
+    attentionNorm: find(`blk.${i}.attn_norm`, embedDim),
+    query: find(`blk.${i}.attn_q`, queryDim, embedDim),
+    key: find(`blk.${i}.attn_k`, keyDim, embedDim),
+    value: find(`blk.${i}.attn_v`, keyDim, embedDim),
+    output: find(`blk.${i}.attn_output`, embedDim, queryDim),
+    mlpNorm: find(`blk.${i}.ffn_norm`, embedDim),
+    gate: find(`blk.${i}.ffn_gate`, mlpDim, embedDim),
+    up: find(`blk.${i}.ffn_up`, mlpDim, embedDim),
+    down: find(`blk.${i}.ffn_down`, embedDim, mlpDim),
+  });
+  const embedding = find("token_embd", vocabSize, embedDim);
+  const isTied = !tensors.has("output.weight");
+  const found = {
+    embedding,
+    layers: Array.from({ length: config.numLayers }, layer),
+    finalNorm: find("output_norm", embedDim),
+    head: isTied ? embedding : find("output", vocabSize, embedDim),
+  };
+  for (const name of tensors.keys()) {
+    if (!used.has(name)) throw new Error(`${name} is no part of a model that this engine can run`);
+  }
+  return found;
+}
+
+function requireTensor(tensors, name) {
+  const tensor = tensors.get(name);
+  if (!tensor) throw new Error(`the file has no tensor ${name}`);
+  return tensor;
+}
+
+function requireEqual(name, value, expected) {
+  if (value !== expected) throw new Error(`${name} is ${value}: expected ${expected}`);
+}
+
+function requireMultiple(name, value, unit) {
+  if (!Number.isInteger(value) || value % unit !== 0) {
+    throw new Error(`${name} is ${value}: expected a multiple of ${unit}`);
+  }
+}

@@ -1,0 +1,60 @@
+// The memory that JavaScript and the kernels share: first the model's file, then what is allocated.
+
+const PAGE = 65536;
+const ALIGNMENT = 64;
+const aligned = (bytes) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+
+/**
+ * Room for numbers in WebAssembly's memory. Growing it moves it: a view (`floats`, `bytes`) is good
+ * until the next `allocate`.
+ */
+export class Memory {
+  /** @param {number} reserved bytes from address 0 that are never handed out */
+  constructor(reserved = 0) {
+    this.wasm = new WebAssembly.Memory({ initial: Math.ceil(reserved / PAGE) });
+    this.blocks = [{ start: 0, end: aligned(reserved) }];
+  }
+
+  /** Take `bytes` bytes and return their address. What is in them is undefined. */
+  allocate(bytes) {
+    const size = aligned(bytes);
+    // The first gap that is wide enough; behind the last block is room without end.
+    const fits = ({ end }, i) => i + 1 === this.blocks.length || end + size <= this.blocks[i + 1].start;
+    const before = this.blocks.findIndex(fits);
+    const start = this.blocks[before].end;
+    this.#grow(start + size);
+    this.blocks.splice(before + 1, 0, { start, end: start + size });
+    return start;
+  }
+
+  /** Give back what `allocate` returned. */
+  free(address) {
+    const found = this.blocks.findIndex(({ start }) => start === address);
+    if (found < 1) throw new Error(`no memory was allocated at ${address}`);
+    this.blocks.splice(found, 1);
+  }
+
+  floats(address, length) {
+    return new Float32Array(this.wasm.buffer, address, length);
+  }
+
+  bytes(address, length) {
+    return new Uint8Array(this.wasm.buffer, address, length);
+  }
+
+  /** Copy bytes within the memory. */
+  copy(target, source, length) {
+    new Uint8Array(this.wasm.buffer).copyWithin(target, source, source + length);
+  }
+
+  #grow(bytes) {
+    const missing = bytes - this.wasm.buffer.byteLength;
+    if (missing <= 0) return;
+    try {
+      this.wasm.grow(Math.ceil(missing / PAGE));
+    } catch (error) {
+      const mebibytes = Math.ceil(bytes / 2 ** 20);
+      throw new Error(`the browser has not enough memory: ${mebibytes} MiB needed`, { cause: error });
+    }
+  }
+}

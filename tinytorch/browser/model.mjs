@@ -1,0 +1,229 @@
+// A Llama-style transformer on the kernels: tokens in, logits out. It knows of caches only that
+// they are told keys and values and answer with more of them; without one it does the same work.
+
+import { Cache, KEYS_READ_AHEAD } from "./cache.mjs";
+import { findTensors, readConfig } from "./config.mjs";
+import { BLOCKS } from "./gguf.mjs";
+
+const FLOAT = 4;
+const UNPACKED_BLOCK = 576; // bytes of `unpacked` in kernels.c, for 32 columns
+
+export class Model {
+  /**
+   * @param {ReturnType<typeof import("./gguf.mjs").parseGGUF>} gguf
+   * @param {object} engine
+   * @param {import("./memory.mjs").Memory} engine.memory
+   * @param {Record<string, Function>} engine.kernels
+   * @param {number} engine.weights where the file begins in memory
+   */
+  constructor(gguf, { memory, kernels, weights }) {
+    this.config = readConfig(gguf);
+    this.tensors = findTensors(this.config, gguf.tensors);
+    this.memory = memory;
+    this.kernels = kernels;
+    this.weights = weights;
+    /** Whether a pass is under way: the model has memory for one at a time. */
+    this.isBusy = false;
+    this.scratch = null;
+    const { headDim, ropeTheta } = this.config;
+    this.frequencies = Float64Array.from(
+      { length: headDim / 2 },
+      (_, i) => ropeTheta ** ((-2 * i) / headDim),
+    );
+  }
+
+  /** A cache for `maxSeqLen` tokens of this model. */
+  newCache(maxSeqLen = this.config.maxSeqLen) {
+    return new Cache(this.memory, this.config, maxSeqLen);
+  }
+
+  /**
+   * One forward pass.
+   *
+   * @param {ArrayLike<number>} tokens T token ids
+   * @param {number} [position] of the first one in the text
+   * @param {Cache | null} [cache] keys and values of the text before; it is told the new ones
+   * @param {{ lastOnly?: boolean }} [options] whether only the last token's logits are wanted
+   * @returns {Float32Array} logits (T, vocabSize), or (vocabSize)
+   */
+  forward(tokens, position, cache, options) {
+    const steps = this.steps(tokens, position, cache, options);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  /** The pass of `forward`, which can be left after each layer: yields how many are done. */
+  *steps(tokens, position = 0, cache = null, { lastOnly = false } = {}) {
+    this.#check(tokens, position);
+    if (this.isBusy) throw new Error("another pass of this model is under way");
+    this.isBusy = true;
+    try {
+      const arrays = this.#arrays(tokens.length);
+      this.#embed(tokens, arrays.x);
+      this.#fillTurns(tokens.length, position, arrays.turns);
+      for (const [i, layer] of this.tensors.layers.entries()) {
+        this.#attention(layer, i, tokens.length, cache, arrays);
+        this.#mlp(layer, tokens.length, arrays);
+        yield i + 1;
+      }
+      const logits = this.#logits(tokens.length, lastOnly, arrays);
+      cache?.advance(tokens.length);
+      return logits;
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  #check(tokens, position) {
+    const { vocabSize, maxSeqLen } = this.config;
+    if (tokens.length === 0) throw new RangeError("expected at least one token, got none");
+    for (const token of tokens) {
+      if (!Number.isInteger(token) || token < 0 || token >= vocabSize) {
+        throw new RangeError(`tokens must be integers from 0 to ${vocabSize - 1}, got ${token}`);
+      }
+    }
+    if (!Number.isInteger(position) || position < 0) {
+      throw new RangeError(`position must be an integer of at least 0, got ${position}`);
+    }
+    if (position + tokens.length > maxSeqLen) {
+      throw new RangeError(
+        `${tokens.length} tokens at position ${position} exceed the context of ${maxSeqLen}`,
+      );
+    }
+  }
+
+  /** Addresses of the arrays of a pass over T tokens; they are kept for the next one. */
+  #arrays(numTokens) {
+    if (this.scratch && this.scratch.numTokens >= numTokens) return this.scratch;
+    if (this.scratch) this.memory.free(this.scratch.address);
+    this.scratch = null;
+    const { embedDim, numHeads, numKvHeads, headDim, mlpDim, maxSeqLen } = this.config;
+    const queryDim = numHeads * headDim;
+    const keyDim = numKvHeads * headDim;
+    const widest = Math.max(embedDim, queryDim, mlpDim);
+    const keys = (numTokens + KEYS_READ_AHEAD) * keyDim;
+    const lengths = {
+      x: numTokens * embedDim,
+      normed: numTokens * Math.max(embedDim, queryDim),
+      query: numTokens * queryDim,
+      key: keys,
+      value: keys,
+      gate: numTokens * mlpDim,
+      up: numTokens * Math.max(mlpDim, embedDim),
+      activations: numTokens * widest, // 2 bytes for each number, and 8 for each block of 32
+      turns: numTokens * headDim,
+      scores: maxSeqLen + KEYS_READ_AHEAD,
+      unpacked: ((widest / 32) * UNPACKED_BLOCK) / FLOAT,
+    };
+    const total = Object.values(lengths).reduce((sum, length) => sum + length + 3, 0);
+    const address = this.memory.allocate(total * FLOAT);
+    const arrays = { numTokens, address };
+    let next = address;
+    for (const [name, length] of Object.entries(lengths)) {
+      arrays[name] = next;
+      next += Math.ceil(length / 4) * 4 * FLOAT;
+    }
+    this.scratch = arrays;
+    return arrays;
+  }
+
+  #embed(tokens, out) {
+    const { embedDim } = this.config;
+    const { type, offset } = this.tensors.embedding;
+    const rowBytes = (embedDim / BLOCKS[type].size) * BLOCKS[type].bytes;
+    for (const [t, token] of Array.from(tokens).entries()) {
+      const row = this.weights + offset + token * rowBytes;
+      const target = out + t * embedDim * FLOAT;
+      if (type === "F32") this.memory.copy(target, row, rowBytes);
+      else this.kernels[`read_row_${type.toLowerCase()}`](row, target, embedDim);
+    }
+  }
+
+  /** Cosine and sine of each token's angles (T, headDim / 2, 2), in double precision first. */
+  #fillTurns(numTokens, position, address) {
+    const { headDim } = this.config;
+    const turns = this.memory.floats(address, numTokens * headDim);
+    for (let t = 0; t < numTokens; t += 1) {
+      this.frequencies.forEach((frequency, i) => {
+        turns[t * headDim + 2 * i] = Math.cos((position + t) * frequency);
+        turns[t * headDim + 2 * i + 1] = Math.sin((position + t) * frequency);
+      });
+    }
+  }
+
+  #attention(layer, index, numTokens, cache, arrays) {
+    const { numHeads, numKvHeads, headDim, maxSeqLen } = this.config;
+    const { x, normed, query, key, value, turns, scores, up } = arrays;
+    this.#norm(x, layer.attentionNorm, normed, numTokens, arrays);
+    this.#multiply(layer.query, normed, query, numTokens, arrays);
+    this.#multiply(layer.key, normed, key, numTokens, arrays);
+    this.#multiply(layer.value, normed, value, numTokens, arrays);
+    this.kernels.rotate(query, turns, numTokens, numHeads, headDim);
+    this.kernels.rotate(key, turns, numTokens, numKvHeads, headDim);
+    const seen = cache?.update(index, key, value, numTokens) ?? {
+      keys: key,
+      values: value,
+      numKeys: numTokens,
+    };
+    if (seen.numKeys > maxSeqLen || seen.numKeys < numTokens) {
+      throw new RangeError(`${seen.numKeys} keys: expected from ${numTokens} to ${maxSeqLen}`);
+    }
+    const { keys, values, numKeys } = seen;
+    const sizes = [numTokens, numKeys, numHeads, numKvHeads, headDim];
+    this.kernels.attend(query, keys, values, normed, ...sizes, scores);
+    this.#quantise(normed, layer.output, numTokens, arrays);
+    this.#multiply(layer.output, normed, up, numTokens, arrays);
+    this.#addTo(x, up, numTokens);
+  }
+
+  #mlp(layer, numTokens, arrays) {
+    const { x, normed, gate, up } = arrays;
+    this.#norm(x, layer.mlpNorm, normed, numTokens, arrays);
+    this.#multiply(layer.gate, normed, gate, numTokens, arrays);
+    this.#multiply(layer.up, normed, up, numTokens, arrays);
+    this.kernels.swiglu(gate, up, numTokens * this.config.mlpDim);
+    this.#quantise(gate, layer.down, numTokens, arrays);
+    this.#multiply(layer.down, gate, up, numTokens, arrays);
+    this.#addTo(x, up, numTokens);
+  }
+
+  #logits(numTokens, lastOnly, arrays) {
+    const { embedDim, vocabSize } = this.config;
+    const { finalNorm, head } = this.tensors;
+    const count = lastOnly ? 1 : numTokens;
+    const x = arrays.x + (numTokens - count) * embedDim * FLOAT;
+    this.#norm(x, finalNorm, arrays.normed, count, arrays);
+    const address = this.memory.allocate(count * vocabSize * FLOAT);
+    try {
+      this.#multiply(head, arrays.normed, address, count, arrays);
+      return this.memory.floats(address, count * vocabSize).slice();
+    } finally {
+      this.memory.free(address);
+    }
+  }
+
+  /** Normalise, and make ready for the products that follow. */
+  #norm(x, { offset }, out, numTokens, arrays) {
+    const { embedDim, normEps } = this.config;
+    this.kernels.rms_norm(x, this.weights + offset, out, numTokens, embedDim, normEps);
+    this.kernels.quantise(out, arrays.activations, numTokens, embedDim);
+  }
+
+  #quantise(x, { shape }, numTokens, arrays) {
+    this.kernels.quantise(x, arrays.activations, numTokens, shape[1]);
+  }
+
+  /** out (T, rows) = x times the rows of a tensor; x was quantised last. */
+  #multiply({ type, offset, shape }, x, out, numTokens, arrays) {
+    const [rows, columns] = shape;
+    const input = type === "F32" ? x : arrays.activations;
+    const kernel = this.kernels[`multiply_${type.toLowerCase()}`];
+    kernel(this.weights + offset, input, out, numTokens, columns, rows, arrays.unpacked);
+  }
+
+  #addTo(x, y, numTokens) {
+    this.kernels.add_to(x, y, numTokens * this.config.embedDim);
+  }
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from base64 import b64encode
@@ -11,7 +12,7 @@ IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";\n', re.MULTILINE
 EXPORT = re.compile(
     r"^export (?=(?:async )?function\*? ?(\w+)|(?:const|class) (\w+))", re.MULTILINE
 )
-COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+COMMENT = re.compile(r"^ *(?:/\*\*.*?\*/|//[^\n]*)\n|/\*\*[^\n]*?\*/ ?", re.MULTILINE | re.DOTALL)
 LEFT = re.compile(r"^(?:import|export)\b.*|import\.meta.*|import\(.*", re.MULTILINE)
 
 
@@ -37,18 +38,18 @@ def order(module: str, before: tuple[str, ...] = ()) -> list[str]:
 
 
 def as_expression(module: str) -> str:
-    """Return a module as an expression whose value holds its exports.
+    """Return a module, without comments, as an expression whose value holds its exports.
 
     Raises
     ------
     ValueError
         If an import or export is written in a way that this function does not know.
     """
-    text = source(f"{module}.mjs")
+    text = COMMENT.sub("", source(f"{module}.mjs"))
     exports = ["".join(names) for names in EXPORT.findall(text)]
     text = EXPORT.sub("", text)
     text = IMPORT.sub(lambda found: f"const {{{renamed(found[1])}}} = ${found[2]};\n", text)
-    if left := LEFT.search(COMMENT.sub("", text)):
+    if left := LEFT.search(text):
         raise ValueError(f"{module}.mjs: {left[0]!r} cannot be part of a classic script")
     return f"(() => {{\n{text}\nreturn {{ {', '.join(exports)} }};\n}})()"
 
@@ -72,7 +73,7 @@ def engine_script(manifest: dict | None) -> str:
     manifest : dict or None
         That of the site's model, if it has one.
     """
-    kernels = files(__package__).joinpath("kernels.wasm").read_bytes()
+    kernels = gzip.compress(files(__package__).joinpath("kernels.wasm").read_bytes(), mtime=0)
     parts = {
         "worker": classic("worker"),
         "kernels": b64encode(kernels).decode("ascii"),

@@ -12,6 +12,10 @@ const SIMD = [
   0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0,
 ].concat([65, 0, 253, 15, 253, 98, 11]);
 
+const CHOOSE =
+  "A page that is opened from a file may read no other: please choose the pieces of the model.";
+const NOT_KEPT = "This browser keeps no copy of the model, so the next visit loads it again.";
+
 /** Refuse a browser that cannot run the engine, before anything is fetched. */
 function checkBrowser() {
   /** @type {(code: string, what: string) => EngineError} */
@@ -34,6 +38,9 @@ async function fetchManifest(url, signal) {
     throw new EngineError("missing", `This site has no model (status ${response.status}).`);
   } catch (error) {
     if (signal?.aborted || error instanceof EngineError) throw error;
+    if (error instanceof SyntaxError) {
+      throw new EngineError("missing", "This site has no model: its list of pieces is none.");
+    }
     const text = "The list of the model's pieces could not be read: the connection broke.";
     throw new EngineError("network", text);
   }
@@ -69,6 +76,7 @@ export function createLoad(host) {
     signal?.throwIfAborted();
     const isAddress = typeof source === "string" || source instanceof URL;
     const base = new URL(isAddress ? source : source.base, document.baseURI).href;
+    if (!files && base.startsWith("file:")) throw new EngineError("choose", CHOOSE);
     const manifest = isAddress ? await fetchManifest(base, signal) : source.manifest;
     const wasm = await host.kernels().catch(() => {
       throw new EngineError("network", "The engine could not be fetched: the connection broke.");
@@ -101,6 +109,8 @@ export class Model {
     this.config = config;
     /** Whether this browser keeps the weights, so that they need not be fetched again. */
     this.kept = kept;
+    /** What to tell the reader about that, if anything. */
+    this.note = kept ? "" : NOT_KEPT;
     /** Text to tokens and back. The tokenizer is in the worker, so these give promises. */
     this.tokenizer = {
       /** @type {(text: string) => Promise<number[]>} */

@@ -8,7 +8,7 @@ import { isKept, removeWeights } from "./store.mjs";
  * Offer the engine as `tinytorchEngine`; bundle.py writes the call.
  * @param {object} parts
  * @param {string} parts.worker The worker's code.
- * @param {string} parts.kernels The WebAssembly, in base64.
+ * @param {string} parts.kernels The WebAssembly, compressed, in base64.
  * @param {object | null} parts.manifest That of the site's model, where it has one.
  */
 export function offer({ worker, kernels, manifest }) {
@@ -23,7 +23,11 @@ export function offer({ worker, kernels, manifest }) {
         URL.revokeObjectURL(url);
       }
     },
-    kernels: async () => Uint8Array.from(atob(kernels), (c) => c.charCodeAt(0)).buffer,
+    kernels() {
+      const packed = new Blob([Uint8Array.from(atob(kernels), (c) => c.charCodeAt(0))]);
+      const unpacked = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+      return new Response(unpacked).arrayBuffer();
+    },
   });
   const site = manifest && { manifest, base };
   const tinytorchEngine = { load, isKept, removeWeights, EngineError, site };

@@ -4,13 +4,27 @@ import shutil
 
 import pytest
 
-from tests.browser.loader.small_site import KILL, PIECE, REMEMBER_WORKER, SIZE, attempt, name
+from tests.browser.loader.small_site import (
+    KILL,
+    PIECE,
+    REMEMBER_WORKER,
+    SIZE,
+    attempt,
+    is_sentence,
+    name,
+)
 
 LOAD_CHOSEN = """async () => {
   const files = document.querySelector("input").files;
   window.model = await tinytorchEngine.load(tinytorchEngine.site, { ...options, files });
   return model.kept;
 }"""
+
+
+def test_a_page_from_a_file_asks_for_a_choice(file_page):
+    told = attempt(file_page, "engine.load(engine.site)")
+    assert told["code"] == "choose"
+    assert is_sentence(told["message"])
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["file", "pieces"])

@@ -108,8 +108,9 @@ def test_a_missing_piece_is_named(page, host):
     assert page.evaluate("typeof model") == "undefined"
 
 
-def test_a_site_without_the_model_says_so(page):
-    told = attempt(page, "engine.load('model/other.json')")
+@pytest.mark.parametrize("address", ["model/other.json", "page.html"])
+def test_a_site_without_the_model_says_so(page, address):
+    told = attempt(page, f"engine.load({address!r})")
     assert told["code"] == "missing"
     assert is_sentence(told["message"])
 
@@ -150,6 +151,7 @@ def test_a_full_disk_keeps_nobody_from_the_model(page, host, expected):
     session = page.context.new_cdp_session(page)
     session.send("Storage.overrideQuotaForOrigin", {"origin": host.url, "quotaSize": 150_000})
     assert attempt(page, "loaded()") == {"value": False}
+    assert is_sentence(page.evaluate("model.note"))
     assert page.evaluate("tokens()") == expected
     assert page.evaluate("engine.isKept(tinytorchEngine.site.manifest)") is False
     session.send("Storage.overrideQuotaForOrigin", {"origin": host.url})

@@ -95,7 +95,7 @@ async function pass(model, tokens, cache, signal) {
 }
 
 /** Resolves after the events that wait now; setTimeout would wait for 4 ms more. */
-function nextTask() {
+export function nextTask() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {

@@ -5,6 +5,7 @@ import os
 from tinytorch.widgets.answer_field import AnswerField
 from tinytorch.widgets.attention_stepper import AttentionStepper
 from tinytorch.widgets.base import STATIC, show_on_a_website
+from tinytorch.widgets.cache_lab import CacheLab, record_lab
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.operation_explorer import OperationExplorer
@@ -15,6 +16,7 @@ WIDGETS = (
     OperationExplorer,
     CacheMemoryExplorer,
     AttentionStepper,
+    CacheLab,
     AnswerField,
 )
 
@@ -24,8 +26,10 @@ if os.environ.get(STATIC):
 __all__ = [
     "AnswerField",
     "AttentionStepper",
+    "CacheLab",
     "CacheMemoryExplorer",
     "GenerationPlayer",
     "OperationExplorer",
+    "record_lab",
     "record_run",
 ]

@@ -15,9 +15,9 @@ from tests.browser.conftest import FLAGS
 from tests.browser.installed import find_chromium
 from tests.widgets.runs import small_run
 from tinytorch.models import load_smollm2
-from tinytorch.widgets import WIDGETS, AttentionStepper, GenerationPlayer
+from tinytorch.widgets import AttentionStepper, GenerationPlayer
 from tinytorch.widgets.base import ChapterWidget
-from tinytorch.widgets.bundle import site_script, styles
+from tinytorch.widgets.bundle import host_script, styles, view_script
 
 NUM_TOKENS, NUM_LAYERS = 128, 30
 PROMPT = "The lighthouse keeper was tired, so he"
@@ -68,7 +68,7 @@ def scrub(
 
     The control is given by its selector and the event that it fires.
     """
-    script = site_script({widget.__name__: widget.module for widget in WIDGETS})
+    script = host_script() + view_script(type(widget).__name__, widget.module)
     html = f"<style>{styles()}</style>{widget.to_html()}<script>{script}</script>"
     page = browser.new_page(viewport={"width": 1280, "height": 1600})
     page.set_content(html)

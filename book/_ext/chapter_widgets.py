@@ -1,19 +1,23 @@
-"""Interactive figures on pages without a kernel: one script and one style sheet, where needed."""
+"""Interactive figures on pages without a kernel: each page loads the scripts of its own figures."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
+from chapter_browser import has_model
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from tinytorch.models import smollm2_gguf
 from tinytorch.widgets import WIDGETS
 from tinytorch.widgets.base import STATIC
-from tinytorch.widgets.bundle import site_script, styles
+from tinytorch.widgets.bundle import host_script, styles, view_script
 
-SCRIPT, STYLE = "widgets.js", "widgets.css"
-MARK = "data-afm="
+HOST, STYLE = "widgets.js", "widgets.css"
+VIEWS = {widget.__name__: f"widgets/{widget.module}.js" for widget in WIDGETS}
+MARK = re.compile(r'data-afm="(\w+)"')
 
 
 def execute_without_front_end(app: Sphinx) -> None:
@@ -24,20 +28,27 @@ def execute_without_front_end(app: Sphinx) -> None:
 def link_assets(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Load the widgets on the pages that have one."""
-    if MARK in context.get("body", ""):
-        app.add_js_file(SCRIPT, defer="defer")
-        app.add_css_file(STYLE)
+    """Load the host on the pages that have a figure, then each figure's view in their order."""
+    names = dict.fromkeys(MARK.findall(context.get("body", "")))
+    if not names:
+        return
+    app.add_css_file(STYLE)
+    for script in (HOST, *(VIEWS[name] for name in names)):
+        app.add_js_file(script, defer="defer")
 
 
 def write_assets(app: Sphinx, exception: Exception | None) -> None:
-    """Write script and style, from the sources that Jupyter loads too."""
+    """Write scripts and style, from the sources that Jupyter loads too."""
     static = Path(app.outdir) / "_static"
     if exception or not static.exists():
         return
-    modules = {widget.__name__: widget.module for widget in WIDGETS}
-    (static / SCRIPT).write_text(site_script(modules), encoding="utf-8")
+    size = smollm2_gguf().stat().st_size if has_model() else None
+    (static / HOST).write_text(host_script(size), encoding="utf-8")
     (static / STYLE).write_text(styles(), encoding="utf-8")
+    (static / "widgets").mkdir(exist_ok=True)
+    for widget in WIDGETS:
+        script = view_script(widget.__name__, widget.module)
+        (static / VIEWS[widget.__name__]).write_text(script, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -25,7 +25,7 @@ from tinytorch.analysis import (
 )
 from tinytorch.widgets import WIDGETS, CacheMemoryExplorer, GenerationPlayer, OperationExplorer
 from tinytorch.widgets.base import STATIC
-from tinytorch.widgets.bundle import site_script, widget_module
+from tinytorch.widgets.bundle import host_script, view_script, widget_module
 
 ROOT = Path(__file__).parents[2]
 
@@ -222,8 +222,9 @@ def test_a_widget_is_one_module_without_imports():
         assert not re.search(r"^(import|export (?!default))", text, re.MULTILINE)
         assert text.count("export default") == 1
         assert widget._esm == text
-    script = site_script({widget.__name__: widget.module for widget in WIDGETS})
-    assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)
+    views = [view_script(widget.__name__, widget.module) for widget in WIDGETS]
+    for script in (host_script(), *views):
+        assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)
 
 
 def test_installing_the_package_brings_the_javascript(tmp_path):

@@ -6,6 +6,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
+from tinytorch.browser.bundle import COMMENT
+
 SHARED = ("common", "costs", "chart")
 STYLES = (
     "frame",
@@ -14,9 +16,12 @@ STYLES = (
     "cache_memory_explorer",
     "answer_field",
     "attention_stepper",
+    "engine_panel",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=(?:async )?function |const |class )", re.MULTILINE)
+EXPORT = re.compile(
+    r"^export (?=(?:async )?function\*? ?(\w*)|(?:const|class) (\w*))", re.MULTILINE
+)
 
 
 @cache
@@ -54,23 +59,47 @@ def widget_module(name: str) -> str:
     return f"{_without_modules(*SHARED)}\nexport default {_view(name)};\n"
 
 
-def site_script(names: dict[str, str]) -> str:
-    """Return all widgets and their host as one classic script.
+def _names(module: str) -> list[str]:
+    """Return what a module exports."""
+    return ["".join(names) for names in EXPORT.findall(source(f"{module}.mjs"))]
 
-    Browsers refuse modules on pages that are opened from a file.
+
+def host_script(model_bytes: int | None = None) -> str:
+    """Return what each page with a figure loads first: what figures share, and their host.
+
+    It is a classic script, since browsers refuse modules on pages that are opened from a file.
 
     Parameters
     ----------
-    names : dict of str to str
-        For each class, the module of its view.
+    model_bytes : int or None
+        The size of the site's model, if it has one.
     """
-    views = "\n".join(f"const {widget} = {_view(module)};" for widget, module in names.items())
-    body = "\n".join(
-        [
-            _without_modules(*SHARED),
-            views,
-            _without_modules("site"),
-            f"start({{ {', '.join(names)} }});",
-        ]
+    shared = ", ".join(name for module in SHARED for name in _names(module))
+    size = "null" if model_bytes is None else model_bytes
+    body = f"{_without_modules(*SHARED, 'site')}\n" + (
+        f"const show = host(document.currentScript.src, {size});\n"
+        f"globalThis.tinytorchFigures = {{ show, shared: {{ {shared} }} }};"
     )
-    return f'(() => {{\n"use strict";\n{body}\n}})();\n'
+    return _classic(body)
+
+
+def view_script(name: str, module: str) -> str:
+    """Return what a page loads after the host's script, to show all its figures of one class.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    module : str
+        Its view's module.
+    """
+    shared = ", ".join(name for module in SHARED for name in _names(module))
+    body = (
+        f"const {{ {shared} }} = tinytorchFigures.shared;\n"
+        f'tinytorchFigures.show("{name}", {_view(module)});'
+    )
+    return _classic(body)
+
+
+def _classic(body: str) -> str:
+    return f'(() => {{\n"use strict";\n{COMMENT.sub("", body)}\n}})();\n'

@@ -45,31 +45,37 @@ class PageModel {
   }
 }
 
-/** Show every widget of the page, and let a link's fragment choose a view. */
-export function start(widgets) {
+/**
+ * The host of a page: a function that shows all widgets of a name, and lets a link's fragment
+ * choose a view. Views find in `model.site` where the engine is, and the size of its model.
+ */
+export function host(scriptUrl, modelBytes) {
+  const engine = modelBytes && new URL("browser/engine.js", scriptUrl).href;
   const models = new Map();
-  for (const element of document.querySelectorAll("[data-afm]")) {
-    const name = element.dataset.afm;
-    const view = document.createElement("div");
-    try {
-      const model = new PageModel(name, JSON.parse(element.querySelector("script").textContent));
-      element.append(view);
-      element.classList.add("tt-alive");
-      widgets[name].render({ model, el: view });
-      models.set(name, { model, element });
-    } catch (error) {
-      view.remove();
-      element.classList.remove("tt-alive");
-      console.error(`${name} could not be shown:`, error);
-    }
-  }
-  const follow = () => {
+  function follow() {
     const [name, ...rest] = location.hash.slice(1).split("&");
     if (!models.has(name)) return;
     const { model, element } = models.get(name);
     model.follow(new URLSearchParams(rest.join("&")));
     element.scrollIntoView({ block: "start" });
-  };
+  }
   addEventListener("hashchange", follow);
-  follow();
+  return function show(name, { render }) {
+    for (const element of document.querySelectorAll(`[data-afm="${name}"]`)) {
+      const view = document.createElement("div");
+      try {
+        const model = new PageModel(name, JSON.parse(element.querySelector("script").textContent));
+        model.site = { engine, modelBytes };
+        element.append(view);
+        element.classList.add("tt-alive");
+        render({ model, el: view });
+        models.set(name, { model, element });
+      } catch (error) {
+        view.remove();
+        element.classList.remove("tt-alive");
+        console.error(`${name} could not be shown:`, error);
+      }
+    }
+    if (location.hash.slice(1).split("&")[0] === name) follow();
+  };
 }

@@ -1,0 +1,182 @@
+// The model in the page, for the figures that run it: asks the reader, loads, says how far, removes.
+//
+//   import { enginePanel } from "./engine_panel.mjs";
+//   const panel = enginePanel({ model, say, signal, onEngine });
+//   root.append(panel.element);
+//
+// `model` is the view's own: its `site` is what site.mjs knows of the website (in Jupyter there is
+// none, and the panel is empty). `say` is that of common.mjs's announcer. `onEngine(engine)` is told
+// the loaded model (tinytorch/browser/load.mjs, class Model), and null when it is gone.
+// `panel.engine()` gives the same. `panel.fail(error)` says the sentence of an EngineError that a run
+// ended with; if the worker is lost, the reader can load again. `panel.stop()` ends with the view.
+
+import { button, h, setAttributes } from "./common.mjs";
+
+const FOLDER = "tinytorch-weights"; // where tinytorch/browser/store.mjs keeps models
+const GONE = ["lost", "closed", "memory"];
+
+/** @type {Promise<any> | null} */
+let script = null;
+
+/** The engine's script, fetched once a page. */
+function engineScript(url) {
+  script ??= new Promise((resolve, reject) => {
+    const element = h("script", { src: url });
+    element.onload = () => resolve(globalThis.tinytorchEngine);
+    element.onerror = () => {
+      script = null;
+      element.remove();
+      reject(new Error("The engine could not be fetched: the connection broke."));
+    };
+    document.head.append(element);
+  });
+  return script;
+}
+
+const megabytes = (size) => Math.round(size / 1e6);
+
+/** The time that is left, in words. */
+function timeLeft(seconds) {
+  if (seconds === null) return "";
+  if (seconds < 90) return `, ${Math.ceil(seconds)} s left`;
+  return `, ${Math.ceil(seconds / 60)} minutes left`;
+}
+
+/** Whether an earlier visit has put anything there. */
+async function mayBeKept() {
+  try {
+    await (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function enginePanel({ model, say, signal, onEngine = () => {} }) {
+  const { site } = model;
+  const element = h("div", { class: "tt-engine", role: "group", "aria-label": "The model" });
+  const size = site?.modelBytes && `${megabytes(site.modelBytes)} MB`;
+  const isFile = location.protocol === "file:";
+  let engine = null;
+  let loading = null; // the loading's AbortController
+
+  /** Show other parts, and leave the keyboard where the reader had it. */
+  function show(...parts) {
+    const hadFocus = element.contains(element.getRootNode().activeElement);
+    element.replaceChildren(...parts);
+    if (!hadFocus) return;
+    const next = element.querySelector("button, input") ?? element;
+    if (next === element) element.tabIndex = -1;
+    next.focus();
+  }
+
+  const note = (text) => h("p", { class: "tt-note" }, text);
+  const row = (...parts) => h("div", { class: "tt-row" }, ...parts);
+
+  function ask(problem = null) {
+    const alert = problem && h("p", { class: "tt-problem", role: "alert" }, problem);
+    if (isFile) return show(...[alert, fileField()].filter(Boolean));
+    const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
+    const about =
+      "SmolLM2-135M-Instruct, from this website alone. It stays in this browser until you remove it.";
+    show(...[alert, row(load, note(about))].filter(Boolean));
+    if (!problem) offerKept();
+  }
+
+  /** Pages that were opened from a file may not fetch: the reader chooses what lies beside them. */
+  function fileField() {
+    const input = h("input", { type: "file", multiple: true, accept: ".bin,.gguf" });
+    input.addEventListener("change", () => input.files.length && start([...input.files]));
+    const text = `Choose the model, ${size}: all files “.bin” in the folder _static/model beside this page`;
+    return h("label", { class: "tt-field" }, h("span", {}, text), input);
+  }
+
+  /** Where an earlier visit has kept the model, say so, and let it be removed. */
+  async function offerKept() {
+    if (!(await mayBeKept()) || loading || engine) return;
+    const { isKept, site: known } = await engineScript(site.engine).catch(() => ({}));
+    if (!known || !(await isKept(known.manifest)) || loading || engine) return;
+    const load = button("Start the model", () => start());
+    show(row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)));
+  }
+
+  async function start(files) {
+    loading?.abort();
+    const own = new AbortController();
+    loading = own;
+    const progress = h("progress", { max: 1, "aria-label": "Loading the model" });
+    const words = h("span", {}, "Loading the engine");
+    const cancel = button("Cancel", () => own.abort());
+    show(row(progress, words, cancel));
+    say("Loading the model");
+    let quarter = 0;
+    function onProgress({ loaded, total, secondsLeft }) {
+      setAttributes(progress, { value: loaded, max: total });
+      words.textContent = `${megabytes(loaded)} of ${megabytes(total)} MB${timeLeft(secondsLeft)}`;
+      if (Math.floor((4 * loaded) / total) <= quarter) return;
+      quarter = Math.floor((4 * loaded) / total);
+      say(words.textContent);
+    }
+    try {
+      const { load, site: known } = await engineScript(site.engine);
+      if (!known) throw new Error("This website was built without the model.");
+      own.signal.throwIfAborted();
+      const loaded = await load(known, { onProgress, signal: own.signal, files });
+      if (own.signal.aborted) return loaded.close();
+      loading = null;
+      ready(loaded);
+    } catch (error) {
+      if (loading !== own) return;
+      loading = null;
+      ask(own.signal.aborted ? null : error.message);
+      say(own.signal.aborted ? "Loading cancelled" : error.message);
+    }
+  }
+
+  function ready(loaded) {
+    engine = loaded;
+    const runs = "The model runs in this page.";
+    if (loaded.kept) show(row(note(`${runs} It is kept in this browser.`), removeButton()));
+    else show(note(loaded.note ? `${runs} ${loaded.note}` : runs));
+    say("The model is ready");
+    onEngine(engine);
+  }
+
+  function removeButton() {
+    return button("Remove from this browser", async () => {
+      try {
+        const { removeWeights, site: known } = await engineScript(site.engine);
+        await removeWeights(known.manifest);
+        if (engine) show(note("Removed from this browser. The model runs until you leave the page."));
+        else ask();
+        say("The model was removed from this browser");
+      } catch (error) {
+        ask(error.message);
+      }
+    });
+  }
+
+  function fail(error) {
+    say(error.message);
+    if (engine && !GONE.includes(error.code)) {
+      element.querySelector(".tt-problem")?.remove();
+      element.prepend(h("p", { class: "tt-problem", role: "alert" }, error.message));
+      return;
+    }
+    close();
+    ask(error.message);
+  }
+
+  function close() {
+    loading?.abort();
+    loading = null;
+    engine?.close();
+    if (engine) onEngine(null);
+    engine = null;
+  }
+
+  if (size) ask();
+  else if (site) show(note("This website was built without the model: figures show recordings."));
+  signal?.addEventListener("abort", close);
+  return { element, engine: () => engine, fail, stop: close };
+}

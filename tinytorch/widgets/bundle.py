@@ -17,6 +17,7 @@ STYLES = (
     "answer_field",
     "attention_stepper",
     "engine_panel",
+    "cache_lab",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(

@@ -65,6 +65,9 @@ SWITCHES = {
 }
 """What can be done to a cache: title, and what happens. lab_sessions.mjs has the same names."""
 
+SHOWN = 80
+"""Characters of the prompt that paper shows."""
+
 FIELDS = ("ids", "start", "one_pass", "prompt", "rest", "runs")
 RUN_FIELDS = ("title", "about", "ids", "texts", "loss", "bytes")
 
@@ -158,7 +161,9 @@ def record_lab(
 
 def first_difference(ids: list[int], right: list[int]) -> int | None:
     """Return the place of the first token that is not the right one, from 0."""
-    return next((i for i, pair in enumerate(zip(ids, right, strict=True)) if len({*pair}) > 1), None)
+    return next(
+        (i for i, pair in enumerate(zip(ids, right, strict=True)) if len({*pair}) > 1), None
+    )
 
 
 @dataclass(frozen=True)
@@ -173,14 +178,17 @@ class DrawnLab:
         runs = self.record["runs"]
         run, right = runs[self.switch], runs[RIGHT]
         place = first_difference(run["ids"], right["ids"])
-        end = len(run["ids"]) if place is None else place
-        same, wrong = (escape("".join(run["texts"][part])) for part in (slice(end), slice(end, None)))
-        beginning = escape(self.record["prompt"][-80:])
-        lanes = (
-            f'<p><strong>Right cache:</strong> …{beginning}<b>{escape("".join(right["texts"]))}</b></p>'
-            f'<p><strong>{escape(run["title"])}:</strong> …{beginning}<b>{same}</b><u>{wrong}</u></p>'
-        )
+        lanes = self.lane("Right cache", right["texts"], None)
+        lanes += self.lane(run["title"], run["texts"], place)
         return f'<div class="tt-drawn">{lanes}</div>{self.chart._repr_html_()}'
+
+    def lane(self, title: str, texts: list[str], place: int | None) -> str:
+        """Write a text behind the prompt's end, and underline it from a place on."""
+        prompt = self.record["prompt"]
+        beginning = prompt if len(prompt) <= SHOWN else f"…{prompt[-SHOWN:]}"
+        same, wrong = "".join(texts[:place]), "" if place is None else "".join(texts[place:])
+        text = f"{escape(beginning)}<b>{escape(same)}</b><u>{escape(wrong)}</u>"
+        return f"<p><strong>{escape(title)}:</strong> {text}</p>"
 
 
 class CacheLab(ChapterWidget):

@@ -18,6 +18,7 @@ const RIGHT = "right";
 const SHOWN_OF_PROMPT = 90; // characters
 const LONGEST = 400; // characters of a reader's own beginning
 const CLOSE = 0.005; // of two losses that are written with two decimals
+const ROUNDED = /^int/; // switches where the last digits decide
 
 let numLabs = 0;
 
@@ -76,11 +77,11 @@ export function render({ model, el, signal }) {
   const data = tableOnRequest("Data as a table", () => tokenTable(known(RIGHT), known(chosen())));
   root.append(
     words,
+    source,
     h("div", { class: "tt-lanes" }, ...lanes.map(({ element }) => element)),
     about,
     list.element,
     h("p", { class: "tt-note" }, `Loss: mean -ln p of the given text behind the beginning: “${shortened(record.rest)}”`),
-    source,
     panel.element,
     live,
     viewButtons(model, say),
@@ -161,7 +162,8 @@ export function render({ model, el, signal }) {
     const at = firstDifference(now.ids, right.ids);
     const text = at < 0 ? `All ${now.ids.length} tokens are the right ones` : `Token ${at + 1} is the first wrong one`;
     const loss = `loss ${now.loss.toFixed(2)} instead of ${right.loss.toFixed(2)}`;
-    return `${text}; ${loss}; ${memory(now.bytes)} kept instead of ${memory(right.bytes)}.`;
+    const [kept, rightly] = [memory(now.bytes), memory(right.bytes)];
+    return `${text}; ${loss}; ${kept} kept${kept === rightly ? "" : ` instead of ${rightly}`}.`;
   }
 
   /** Where the numbers come from, and whether Python's are the same. */
@@ -171,8 +173,9 @@ export function render({ model, el, signal }) {
     if (own !== null) return "Computed in this page.";
     const python = record.runs[chosen()];
     const isSame = String(now.ids) === String(python.ids) && Math.abs(now.loss - python.loss) < CLOSE;
-    const verdict = isSame ? "The same tokens and loss as" : "Not quite the same as";
-    return `Computed in this page. ${verdict} recorded by Python.`;
+    if (isSame) return "Computed in this page. The same tokens and loss as recorded by Python.";
+    const why = ROUNDED.test(chosen()) ? " Between two integers, the last digit of a key decides." : "";
+    return `Computed in this page. Python's loss was ${python.loss.toFixed(2)}.${why}`;
   }
 
   function show() {
@@ -181,8 +184,9 @@ export function render({ model, el, signal }) {
     const prompt = own ?? record.prompt;
     words.textContent = summary();
     about.textContent = record.runs[name].about;
-    lanes[0].show(record.runs[RIGHT].title, prompt, right, now);
-    lanes[1].show(record.runs[name].title, prompt, now, right);
+    const at = right && now ? firstDifference(now.ids, right.ids) : -1;
+    lanes[0].show(record.runs[RIGHT].title, prompt, right, at);
+    lanes[1].show(record.runs[name].title, prompt, now, at);
     lanes[1].element.hidden = name === RIGHT;
     list.show(name, known, running?.name);
     source.textContent = origin() || "";
@@ -204,24 +208,23 @@ export function render({ model, el, signal }) {
 
 const shortened = (text) => {
   const line = oneLine(text).trim();
-  return line.length > SHOWN_OF_PROMPT ? `${line.slice(0, SHOWN_OF_PROMPT)}…` : line;
+  const end = line.lastIndexOf(" ", SHOWN_OF_PROMPT);
+  return line.length > SHOWN_OF_PROMPT ? `${line.slice(0, end)} …` : line;
 };
 
 /** A text with the place where it leaves another. */
 function lane() {
-  const [title, said] = [h("strong"), h("span")];
+  const title = h("strong");
   const text = h("p", { class: "tt-tokens" });
-  const element = h("div", {}, h("div", { class: "tt-head" }, title, said), text);
-  function show(name, prompt, run, other) {
+  const element = h("div", {}, title, text);
+  function show(name, prompt, run, at) {
     title.textContent = name;
     const line = oneLine(prompt);
     const cut = line.length > SHOWN_OF_PROMPT ? `…${line.slice(-SHOWN_OF_PROMPT)}` : line;
-    const at = run && other ? firstDifference(run.ids, other.ids) : -1;
     const end = at < 0 ? run?.texts.length : at;
     const part = (from, to) => oneLine(run?.texts.slice(from, to).join("") ?? "");
     text.replaceChildren(h("span", { class: "tt-prompt" }, cut), h("b", {}, part(0, end)));
     if (at >= 0) text.append(h("mark", {}, part(at, at + 1)), h("i", {}, part(at + 1)));
-    said.textContent = at < 0 ? "" : `leaves at token ${at + 1}`;
   }
   return { element, show };
 }

@@ -56,10 +56,10 @@ SWITCHES = {
         "A channel's keys of all tokens of a pass share a scale. A token that comes alone keeps "
         "its key unrounded.",
     ),
-    "int4-token": ("int4, scales by token", "Sixteen levels, and a scale for each token."),
+    "int4-token": ("int4, scales by token", "Fifteen levels, and a scale for each token."),
     "int4-channel": (
         "int4, keys by channel",
-        "Sixteen levels, and for keys a scale for each channel of a pass. A token that comes "
+        "Fifteen levels, and for keys a scale for each channel of a pass. A token that comes "
         "alone keeps its key unrounded.",
     ),
 }

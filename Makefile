@@ -7,7 +7,7 @@ SITE := _build/html/index.html
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model wasm bench assignment \
+.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model wasm bench bench-browser assignment \
 	grade constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -60,6 +60,9 @@ wasm: $(VENV)/dev.done  ## Compile the kernels of the engine in the browser
 
 bench: $(VENV)/bench.done model  ## Measure speed and memory beside transformers and llama.cpp
 	$(BIN)/python -m benchmarks.run
+
+bench-browser: $(VENV)/dev.done browser model  ## Measure the engine in the browser beside wllama
+	$(BIN)/python -m benchmarks.browser
 
 assignment: $(VENV)/coursework.done  ## Make the assignment for students, and for the instructor
 	$(BIN)/python -m coursework.assignment

@@ -8,6 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 KERNELS = HERE / "kernels.wasm"
+SOURCES = ("kernels.c", "layers.c")
 FLAGS = (
     *("-target", "wasm32-freestanding", "-O3", "-msimd128", "-ffp-contract=off"),
     *("-nostdlib", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-s"),
@@ -23,10 +24,10 @@ def compile_kernels(target: Path) -> None:
     RuntimeError
         If there is no compiler, or it refuses the source; with what it said.
     """
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(target), "kernels.c"]
+    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS, "-o", str(target), *SOURCES]
     run = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
     if run.returncode:
-        raise RuntimeError(f"kernels.c could not be compiled:\n{run.stderr.strip()}")
+        raise RuntimeError(f"the kernels could not be compiled:\n{run.stderr.strip()}")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ export function readConfig({ metadata, tensors }) {
     normEps: read("attention.layer_norm_rms_epsilon"),
     ropeTheta: read("rope.freq_base", 10000),
   };
-  requireEqual("rope.dimension_count", read("rope.dimension_count", config.headDim), config.headDim);
+  const turned = read("rope.dimension_count", config.headDim);
+  requireEqual("rope.dimension_count", turned, config.headDim);
   const scaling = metadata.get(`${ARCHITECTURE}.rope.scaling.type`) ?? "none";
   requireEqual("rope.scaling.type", scaling, "none");
   requireMultiple("embedding_length", embedDim, BLOCK);

@@ -34,9 +34,7 @@ class Engine {
   /** A view of the file's bytes in memory, good until something else is allocated. */
   weightsAt(offset, length) {
     if (offset < 0 || offset + length > this.fileBytes) {
-      throw new RangeError(
-        `bytes ${offset} to ${offset + length}: the file has ${this.fileBytes}`,
-      );
+      throw new RangeError(`bytes ${offset} to ${offset + length}: the file has ${this.fileBytes}`);
     }
     return this.memory.bytes(this.weights + offset, length);
   }

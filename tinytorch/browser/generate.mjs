@@ -23,8 +23,8 @@ const LONGEST_TURN = 30; // milliseconds of a pass before others get a turn
  * @param {import("./tokenizer.mjs").Tokenizer} tokenizer
  * @param {string | number[]} prompt text, or token ids
  * @param {Options} [options]
- * @returns {AsyncGenerator<{ id: number, text: string, ms: number }>} each token, its text as far as
- *   its characters are complete, and the time of its pass
+ * @returns {AsyncGenerator<{ id: number, text: string, ms: number }>} each token, its text as far
+ *   as its characters are complete, and the time of its pass
  * @throws {RangeError} at once, if an argument is out of range or the text would not fit
  */
 export function generate(model, tokenizer, prompt, options = {}) {
@@ -95,15 +95,13 @@ async function pass(model, tokens, cache, signal) {
 }
 
 /** Resolves after the events that wait now; setTimeout would wait for 4 ms more. */
-export function nextTask() {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
+export async function nextTask() {
+  const { port1, port2 } = new MessageChannel();
+  port2.postMessage(null);
+  await new Promise((resolve) => {
+    port1.onmessage = resolve;
   });
+  port1.close();
 }
 
 /**
@@ -123,8 +121,11 @@ export function sampler(temperature, seed) {
     if (temperature === 0) return best;
     const weights = Float64Array.from(logits, (x) => Math.exp((x - logits[best]) / temperature));
     let left = random() * weights.reduce((sum, weight) => sum + weight, 0);
-    const drawn = weights.findIndex((weight) => (left -= weight) < 0);
-    return drawn < 0 ? best : drawn;
+    for (const [id, weight] of weights.entries()) {
+      left -= weight;
+      if (left < 0) return id;
+    }
+    return best;
   };
 }
 

@@ -19,8 +19,9 @@ export class Memory {
   allocate(bytes) {
     const size = aligned(bytes);
     // The first gap that is wide enough; behind the last block is room without end.
-    const fits = ({ end }, i) => i + 1 === this.blocks.length || end + size <= this.blocks[i + 1].start;
-    const before = this.blocks.findIndex(fits);
+    const before = this.blocks.findIndex(
+      ({ end }, i) => end + size <= (this.blocks[i + 1]?.start ?? Number.POSITIVE_INFINITY),
+    );
     const start = this.blocks[before].end;
     this.#grow(start + size);
     this.blocks.splice(before + 1, 0, { start, end: start + size });
@@ -53,8 +54,8 @@ export class Memory {
     try {
       this.wasm.grow(Math.ceil(missing / PAGE));
     } catch (error) {
-      const mebibytes = Math.ceil(bytes / 2 ** 20);
-      throw new Error(`the browser has not enough memory: ${mebibytes} MiB needed`, { cause: error });
+      const needed = `${Math.ceil(bytes / 2 ** 20)} MiB needed`;
+      throw new Error(`the browser has not enough memory: ${needed}`, { cause: error });
     }
   }
 }

@@ -7,6 +7,7 @@ import { BLOCKS } from "./gguf.mjs";
 
 const FLOAT = 4;
 const LOGITS_AT_ONCE = 8; // tokens
+const TOKEN_BLOCK = 64; // texts without a cache grow by a token: their arrays need not
 const UNPACKED_BLOCK = 576; // bytes of `unpacked` in kernels.c, for 32 columns
 
 export class Model {
@@ -100,11 +101,12 @@ export class Model {
     }
   }
 
-  /** Addresses of the arrays of a pass over T tokens; they are kept for the next one. */
-  #arrays(numTokens) {
-    if (this.scratch && this.scratch.numTokens >= numTokens) return this.scratch;
+  /** Addresses of the arrays of a pass over T tokens, or some more; kept for the next one. */
+  #arrays(least) {
+    if (this.scratch && this.scratch.numTokens >= least) return this.scratch;
     if (this.scratch) this.memory.free(this.scratch.address);
     this.scratch = null;
+    const numTokens = Math.ceil(least / TOKEN_BLOCK) * TOKEN_BLOCK;
     const { embedDim, numHeads, numKvHeads, headDim, mlpDim, maxSeqLen } = this.config;
     const queryDim = numHeads * headDim;
     const keyDim = numKvHeads * headDim;

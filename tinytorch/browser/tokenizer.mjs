@@ -9,9 +9,11 @@ const DIGIT = /(\p{N})/u;
 const PIECE =
   /'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** The sentence in a template of this kind for conversations that begin without a system's. */
+/** How the only kind of chat template that is understood here writes a message. */
 const CHAT_MESSAGE =
   "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}";
+
+/** What it puts before a conversation that does not begin with a system's message. */
 const DEFAULT_SYSTEM = /\{\{ '<\|im_start\|>system\n([^']*)<\|im_end\|>\n' \}\}/;
 
 export class Tokenizer {
@@ -59,7 +61,9 @@ export class Tokenizer {
     return parts.flatMap((part, i) =>
       i % 2 === 1
         ? this.ids.get(part)
-        : part.split(DIGIT).flatMap((run, j) => (j % 2 === 1 ? [run] : (run.match(PIECE) ?? [])))
+        : part
+            .split(DIGIT)
+            .flatMap((run, j) => (j % 2 === 1 ? [run] : (run.match(PIECE) ?? [])))
             .flatMap((piece) => this.#merge(piece)),
     );
   }
@@ -119,7 +123,9 @@ export class Tokenizer {
    */
   renderChat(messages) {
     if (!this.template.includes(CHAT_MESSAGE)) {
-      throw new Error("the file's chat template is not of the kind <|im_start|>role ... <|im_end|>");
+      throw new Error(
+        "the file's chat template is not of the kind <|im_start|>role ... <|im_end|>",
+      );
     }
     const system = DEFAULT_SYSTEM.exec(this.template);
     const needsSystem = system && messages.length > 0 && messages[0].role !== "system";

@@ -5,14 +5,19 @@ import { generate } from "./engine/generate.mjs";
 
 const wasm = await WebAssembly.compileStreaming(fetch("./engine/kernels.wasm"));
 
-/** Load a GGUF file in pieces, the last one first. */
+/** Load a GGUF file as it arrives. */
 async function load(name) {
-  const file = new Uint8Array(await (await fetch(name, { cache: "no-store" })).arrayBuffer());
-  const engine = await createEngine({ wasm, fileBytes: file.length });
-  const half = file.length >> 1;
-  engine.weightsAt(half, file.length - half).set(file.subarray(half));
-  engine.weightsAt(0, half).set(file.subarray(0, half));
-  return { engine, ...engine.open() };
+  const response = await fetch(name, { cache: "no-store" });
+  const fileBytes = Number(response.headers.get("Content-Length"));
+  const engine = await createEngine({ wasm, fileBytes });
+  const reader = response.body.getReader();
+  let offset = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { engine, ...engine.open() };
+    engine.weightsAt(offset, value.length).set(value);
+    offset += value.length;
+  }
 }
 
 /** The message of the error that a function throws, or null. */

@@ -23,7 +23,7 @@ def test_each_token_comes_with_its_text_and_time(page):
     assert len(items) == 6
     for item in items:
         assert item.keys() == {"id", "text", "ms"}
-        assert 0 < item["ms"] < 1000
+        assert 0 <= item["ms"] < 1000  # a page reads the time in steps of 0.1 ms
     text = page.evaluate(
         "(ids) => small.tokenizer.decode(ids, { skipControlTokens: true })",
         [item["id"] for item in items],

@@ -73,6 +73,11 @@ def test_a_header_that_is_cut_off_is_told(page, served, data, length):
     assert error.startswith(f"the GGUF file ends after {length} bytes, inside its header: expected")
 
 
+def test_bytes_outside_the_file_are_refused(page):
+    error = page.evaluate("() => errorOf(() => small.engine.weightsAt(10, small.engine.fileBytes))")
+    assert error.startswith("bytes 10 to ")
+
+
 def test_tensors_that_are_cut_off_are_told(page, served, data):
     error = error_of(page, served, data[:-100])
     assert error == (

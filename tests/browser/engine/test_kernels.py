@@ -16,7 +16,8 @@ def test_the_committed_module_is_what_the_source_compiles_to(tmp_path):
 
 
 def test_a_mistake_in_the_source_is_told(tmp_path, monkeypatch):
-    (tmp_path / "kernels.c").write_text("int wrong(void) { return missing; }")
+    for name in compiler.SOURCES:
+        (tmp_path / name).write_text("int wrong(void) { return missing; }")
     monkeypatch.setattr(compiler, "HERE", tmp_path)
     with pytest.raises(RuntimeError, match="undeclared identifier 'missing'"):
         compiler.compile_kernels(tmp_path / "kernels.wasm")

@@ -1,0 +1,213 @@
+"""Measure the engine in the browser beside wllama (llama.cpp): ``python -m benchmarks.browser``.
+
+Both run the same GGUF file in the same Chromium, without a graphics processor, and continue the
+same texts. They take turns, so that a slow moment of the machine does not fall on one of them
+alone. wllama is fetched with npm into the user's cache folder; its times are llama.cpp's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+from tabulate import tabulate
+
+import tinytorch.browser
+from benchmarks.prompts import LONG_STORY
+from benchmarks.run import describe_machine, summarise
+from tests.browser.installed import find_chromium
+from tinytorch.models import ChatTokenizer, load_smollm2, smollm2_gguf
+from tinytorch.models.download import cache_folder
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "browser_results.json"
+WLLAMA = "3.13.0"
+PROMPT_LENGTHS = (64, 512)
+NUM_DECODED = 32
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
+"""Headers without which a page gets no shared memory, and so no threads."""
+
+IMPLEMENTATIONS = {
+    "tinytorch/browser, 1 thread": ("openers.engine()", False),
+    "wllama, 1 thread": ("openers.wllama(1)", False),
+    "wllama, 2 threads": ("openers.wllama(2)", True),
+}
+"""How a page opens each, and whether it must be isolated."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9, choices=range(1, 13))
+    parser.add_argument("--output", type=Path, default=Path("_build/browser_benchmarks.json"))
+    parser.add_argument("--commit", action="store_true", help=f"write {RESULTS.name}")
+    arguments = parser.parse_args()
+    load_before = os.getloadavg()[0]
+    results = {
+        "machine": describe_machine(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "rounds": arguments.rounds,
+        "num_decoded": NUM_DECODED,
+        **measure(arguments.rounds),
+        "load_average": {"before": load_before, "after": os.getloadavg()[0]},
+    }
+    results = json.loads(json.dumps(results))
+    print(table(results))
+    output = RESULTS if arguments.commit else arguments.output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {output}")
+
+
+def measure(rounds: int) -> dict:
+    """Time prefill and decoding of every implementation after every prompt length."""
+    tokenizer = load_smollm2()[1]
+    timings = {name: {length: [] for length in PROMPT_LENGTHS} for name in IMPLEMENTATIONS}
+    texts = dict.fromkeys(IMPLEMENTATIONS, "")
+    with opened_pages() as (version, pages):
+        load_ms = {name: page.evaluate("() => running.loadMs") for name, page in pages.items()}
+        for turn in range(rounds + 1):
+            print(f"turn {turn} of {rounds}", file=sys.stderr)
+            for length in PROMPT_LENGTHS:
+                prompt = prompt_of(tokenizer, length, turn)
+                for name, page in pages.items():
+                    answer = page.evaluate(
+                        "([prompt, count]) => running.write(prompt, count)", [prompt, NUM_DECODED]
+                    )
+                    texts[name] += answer["text"]
+                    if turn > 0:
+                        timings[name][length].append(answer)
+    return {
+        "versions": {"chromium": version, "wllama": WLLAMA},
+        "load_ms": {name: round(ms) for name, ms in load_ms.items()},
+        "texts_equal_wllama": [texts[name] == texts["wllama, 1 thread"] for name in pages],
+        **{
+            key: {
+                name: {
+                    length: summarise([answer[field] for answer in answers])
+                    for length, answers in by_length.items()
+                }
+                for name, by_length in timings.items()
+            }
+            for key, field in (("prefill_ms", "prefillMs"), ("decode_ms", "decodeMs"))
+        },
+    }
+
+
+def prompt_of(tokenizer: ChatTokenizer, length: int, turn: int) -> dict:
+    """Return a text of `length` tokens; each begins otherwise, since wllama keeps prefixes."""
+    letter = chr(ord("A") + turn * len(PROMPT_LENGTHS) + PROMPT_LENGTHS.index(length))
+    ids = tokenizer.encode(f"{letter}: {LONG_STORY * 9}")[:length].tolist()
+    text = tokenizer.decode(ids)
+    if tokenizer.encode(text).tolist() != ids:
+        raise RuntimeError(f"the first {length} tokens are not those of their own text")
+    return {"ids": ids, "text": text}
+
+
+@contextmanager
+def opened_pages() -> Iterator[tuple[str, dict[str, Page]]]:
+    """Yield Chromium's version, and a page of its own with each implementation in `running`."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "index.html").write_text(
+            '<!doctype html><script type="module" src="browser_page.mjs"></script>'
+        )
+        (folder / "browser_page.mjs").symlink_to(HERE / "browser_page.mjs")
+        (folder / "engine").symlink_to(Path(tinytorch.browser.__file__).parent)
+        (folder / "wllama").symlink_to(fetch_wllama())
+        (folder / "model.gguf").symlink_to(smollm2_gguf())
+        playwright = stack.enter_context(sync_playwright())
+        chromium = playwright.chromium
+        browser = chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        stack.callback(browser.close)
+        pages = {}
+        for name, (call, is_isolated) in IMPLEMENTATIONS.items():
+            pages[name] = browser.new_page()
+            pages[name].set_default_timeout(0)
+            pages[name].goto(stack.enter_context(serve(folder, ISOLATION if is_isolated else {})))
+            pages[name].evaluate(f"async () => {{ window.running = await {call}; }}")
+        yield browser.version, pages
+
+
+def fetch_wllama() -> Path:
+    """Return the folder with wllama's modules, fetched from the npm registry the first time."""
+    folder = cache_folder() / f"wllama-{WLLAMA}"
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
+            pack = [shutil.which("npm"), "pack", f"@wllama/wllama@{WLLAMA}", "--silent"]
+            subprocess.run(pack, cwd=partial, check=True, stdout=subprocess.DEVNULL)
+            with tarfile.open(next(Path(partial).glob("*.tgz"))) as archive:
+                archive.extractall(partial, filter="data")
+            (Path(partial) / "package" / "esm").rename(folder)
+    return folder
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Sends files with some more headers, and is silent."""
+
+    def __init__(self, *arguments, headers: dict[str, str], **options):
+        self.more_headers = headers
+        super().__init__(*arguments, **options)
+
+    def end_headers(self) -> None:
+        """Add the headers."""
+        for name, value in self.more_headers.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *arguments) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve(folder: Path, headers: dict[str, str]) -> Iterator[str]:
+    """Serve a folder while the block runs, and yield its address."""
+    handler = partial(Handler, directory=str(folder), headers=headers)
+    server = ThreadingHTTPServer(("localhost", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def table(results: dict) -> str:
+    """Write the medians as a Markdown table; the ratio is a time divided by tinytorch's."""
+    rows = []
+    for key, work in (("prefill_ms", "prefill of {}"), ("decode_ms", "a token after {}")):
+        ours, *_ = results[key].values()
+        for length in ours:
+            for name, by_length in results[key].items():
+                ms = by_length[length]
+                rows.append(
+                    {
+                        "work": work.format(length),
+                        "implementation": name,
+                        "median ms": f"{ms['median']:.1f}",
+                        "quartiles": f"{ms['low']:.1f} to {ms['high']:.1f}",
+                        "ratio": f"{ms['median'] / ours[length]['median']:.2f}",
+                    }
+                )
+    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+
+
+if __name__ == "__main__":
+    main()

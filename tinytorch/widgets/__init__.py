@@ -8,6 +8,7 @@ from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_lab import CacheLab, record_lab
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
+from tinytorch.widgets.live_race import LiveRace
 from tinytorch.widgets.operation_explorer import OperationExplorer
 from tinytorch.widgets.records import record_run
 
@@ -17,6 +18,7 @@ WIDGETS = (
     CacheMemoryExplorer,
     AttentionStepper,
     CacheLab,
+    LiveRace,
     AnswerField,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "CacheLab",
     "CacheMemoryExplorer",
     "GenerationPlayer",
+    "LiveRace",
     "OperationExplorer",
     "record_lab",
     "record_run",

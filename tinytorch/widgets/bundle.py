@@ -18,6 +18,7 @@ STYLES = (
     "attention_stepper",
     "engine_panel",
     "cache_lab",
+    "live_race",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(

@@ -8,7 +8,8 @@
 // none, and the panel is empty). `say` is that of common.mjs's announcer. `onEngine(engine)` is told
 // the loaded model (tinytorch/browser/load.mjs, class Model), and null when it is gone.
 // `panel.engine()` gives the same. `panel.fail(error)` says the sentence of an EngineError that a run
-// ended with; if the worker is lost, the reader can load again. `panel.stop()` ends with the view.
+// ended with; if the worker is lost, the reader can load again. `panel.clear()` takes the sentence
+// away. `panel.stop()` ends with the view.
 
 import { button, h, setAttributes } from "./common.mjs";
 
@@ -52,6 +53,8 @@ async function mayBeKept() {
   }
 }
 
+const problemLine = (text) => h("p", { class: "tt-problem", role: "alert" }, text);
+
 export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   const { site } = model;
   const element = h("div", { class: "tt-engine", role: "group", "aria-label": "The model" });
@@ -74,7 +77,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   const row = (...parts) => h("div", { class: "tt-row" }, ...parts);
 
   function ask(problem = null) {
-    const alert = problem && h("p", { class: "tt-problem", role: "alert" }, problem);
+    const alert = problem && problemLine(problem);
     if (isFile) return show(...[alert, fileField()].filter(Boolean));
     const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
     const about =
@@ -158,14 +161,15 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
 
   function fail(error) {
     say(error.message);
-    if (engine && !GONE.includes(error.code)) {
-      element.querySelector(".tt-problem")?.remove();
-      element.prepend(h("p", { class: "tt-problem", role: "alert" }, error.message));
-      return;
+    if (engine && GONE.includes(error.code)) {
+      close();
+      return ask(error.message);
     }
-    close();
-    ask(error.message);
+    clear();
+    element.prepend(problemLine(error.message));
   }
+
+  const clear = () => element.querySelector(".tt-problem")?.remove();
 
   function close() {
     loading?.abort();
@@ -178,5 +182,5 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   if (size) ask();
   else if (site) show(note("This website was built without the model: figures show recordings."));
   signal?.addEventListener("abort", close);
-  return { element, engine: () => engine, fail, stop: close };
+  return { element, engine: () => engine, fail, clear, stop: close };
 }

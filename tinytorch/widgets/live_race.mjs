@@ -1,0 +1,261 @@
+import {
+  announcer,
+  button,
+  commit,
+  h,
+  integer,
+  listen,
+  mount,
+  numberField,
+  selectField,
+  setAttributes,
+  tableOnRequest,
+  viewButtons,
+} from "./common.mjs";
+import { enginePanel } from "./engine_panel.mjs";
+import { raceLanes, raceNumbers } from "./race_lanes.mjs";
+import { ledger, sizesOf } from "./race_ledger.mjs";
+import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs";
+
+const LONGEST_PROMPT = 4000;
+const HOTTEST = 2;
+const OWN = "";
+const RECORDED = "Recorded on the machine that built this page:";
+const TURNS =
+  "Both lanes are the same engine and take turns: whichever has spent less time computes its next " +
+  "token. So only one computes at a time, neither slows the other, each is where it would be if it " +
+  "ran alone, and the weights are in memory once.";
+
+export function render({ model, el, signal }) {
+  const root = mount(el, "Live race");
+  root.classList.add("tt-player", "tt-race");
+  const { element: status, say, stop: stopStatus } = announcer();
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const hasKernel = Boolean(model.get("has_kernel") && model.send);
+  let book = null;
+  let shown = null; // { title, prompt, newTokens }: what the lanes hold
+  let state = "over"; // of what the lanes hold: "running", "stopped" or "over"
+  let run = null; // what is under way: { stop, paused, resume }
+
+  const lanes = raceLanes();
+  const numbers = raceNumbers();
+  const title = h("p", { class: "tt-words" });
+  const verdict = h("p", { class: "tt-verdict" });
+  const data = tableOnRequest("Data as a table", () => book.tokenRows());
+  const panel = enginePanel({ model, say, signal, onEngine: offerRace });
+  const form = raceForm(model);
+
+  const canRace = () => hasKernel || panel.engine() !== null;
+  const start = button("Start the race", () => toggle(), { class: "tt-play" });
+  const stop = button("Stop", () => run?.stop.abort());
+  const again = button("Replay the recording", () => replay());
+  const transport = h("div", { class: "tt-row" }, start, stop, again);
+
+  function showControls() {
+    start.textContent = !run ? "Start the race" : run.paused ? "Continue" : "Pause";
+    start.hidden = !run && !canRace();
+    stop.hidden = !run;
+    again.hidden = run !== null;
+  }
+
+  /** The model is there: whoever waited for it at the panel is led to the race. */
+  function offerRace() {
+    showControls();
+    if (canRace() && panel.element.contains(root.getRootNode().activeElement)) start.focus();
+  }
+
+  /** Empty lanes for a race that begins, or for the recording. */
+  function prepare(about, sizes, promptLength) {
+    shown = about;
+    book = ledger(sizes, promptLength);
+    lanes.clear(about.prompt, about.newTokens, book);
+    title.textContent = about.title;
+    state = "running";
+  }
+
+  function take(token) {
+    book.add(token);
+    lanes.add(token);
+  }
+
+  function show() {
+    lanes.show(shown.newTokens);
+    numbers.show(book);
+    verdict.textContent = book.verdict(state);
+  }
+
+  function finish(how) {
+    if (state === "running") state = how;
+    show();
+    data.refresh();
+    say(verdict.textContent);
+  }
+
+  const recording = () => {
+    const race = model.get("race");
+    const newTokens = Math.max(...race.lanes.map(({ ids }) => ids.length));
+    const about = `${newTokens} tokens after a prompt of ${race.prompt_length}, in NumPy.`;
+    return { race, prompt: race.prompt, newTokens, title: `${RECORDED} ${about}` };
+  };
+
+  function showRecording() {
+    const about = recording();
+    prepare(about, model.get("sizes"), about.race.prompt_length);
+    for (const token of recorded(about.race)) take(token);
+    finish("over");
+  }
+
+  function replay() {
+    if (still.matches) return showRecording();
+    return play(async (stopped) => {
+      const about = recording();
+      prepare(about, model.get("sizes"), about.race.prompt_length);
+      return replayed(about.race, stopped);
+    });
+  }
+
+  function race() {
+    const { prompt, newTokens, temperature } = form.values();
+    if (!prompt.trim()) return panel.fail(new Error("The prompt is empty: write a few words."));
+    const engine = panel.engine();
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    const options = { prompt, newTokens, temperature, seed };
+    const where = engine ? "in this page, on your machine" : "in this notebook's kernel";
+    return play(async (stopped) => {
+      const begun = engine
+        ? await raceInPage(engine, options, stopped)
+        : await raceInKernel(model, options, stopped);
+      const { promptLength, tokens } = begun;
+      const about = `Your race, ${where}: a prompt of ${promptLength} tokens.`;
+      const sizes = engine ? sizesOf(engine.config) : model.get("sizes");
+      prepare({ prompt, newTokens, title: about }, sizes, promptLength);
+      return tokens;
+    });
+  }
+
+  /** Take tokens from a source until it ends, the reader stops it, or it fails. */
+  async function play(open) {
+    run?.stop.abort();
+    const own = { stop: new AbortController(), paused: false, resume: null };
+    const stopped = own.stop.signal;
+    stopped.addEventListener("abort", () => own.resume?.());
+    run = own;
+    panel.clear();
+    showControls();
+    say("The race has begun");
+    let how = "stopped";
+    try {
+      for await (const token of await open(stopped)) {
+        stopped.throwIfAborted();
+        take(token);
+        show();
+        if (own.paused) await new Promise((resolve) => (own.resume = resolve));
+        stopped.throwIfAborted();
+      }
+      how = "over";
+    } catch (error) {
+      if (!stopped.aborted) panel.fail(error);
+    }
+    if (run !== own) return;
+    run = null;
+    const hadFocus = [start, stop].includes(root.getRootNode().activeElement);
+    showControls();
+    if (hadFocus) (start.hidden ? again : start).focus();
+    finish(how);
+  }
+
+  function toggle() {
+    if (!run) return race();
+    run.paused = !run.paused;
+    if (!run.paused) run.resume?.();
+    say(run.paused ? `Paused. ${verdict.textContent}` : "Goes on");
+    return showControls();
+  }
+
+  root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") run?.stop.abort();
+  });
+  const canEverRace = hasKernel || Boolean(model.site?.modelBytes);
+  form.element.hidden = !canEverRace;
+  root.append(
+    form.element,
+    panel.element,
+    transport,
+    title,
+    numbers.score,
+    lanes.element,
+    verdict,
+    numbers.table,
+    h("p", { class: "tt-note" }, TURNS),
+    viewButtons(model, say),
+    data.details,
+    status,
+  );
+  const releases = [
+    listen(model, ["prompt", "new_tokens", "temperature"], form.show),
+    listen(model, ["race", "sizes"], () => run || showRecording()),
+  ];
+  form.show();
+  showRecording();
+  showControls();
+  return () => {
+    for (const end of [...releases, () => run?.stop.abort(), panel.stop, stopStatus]) end();
+  };
+}
+
+/** The fields of the reader's race. */
+function raceForm(model) {
+  const prompts = model.get("prompts");
+  const names = Object.fromEntries(Object.keys(prompts).map((name) => [name, name]));
+  const choice = selectField("Prompts", { "": { [OWN]: "your own", ...names } }, (name) =>
+    name === OWN ? text.focus() : commit(model, { prompt: prompts[name] }),
+  );
+  const text = h("textarea", { rows: 3, maxlength: LONGEST_PROMPT, spellcheck: "false" });
+  text.addEventListener("input", () => text.value && commit(model, { prompt: text.value }));
+  const limits = model.get("limits").new_tokens;
+  const length = numberField("New tokens", {
+    least: limits[0],
+    most: limits[1],
+    onchange: (value) => commit(model, { new_tokens: value }),
+    slider: false,
+  });
+  const heat = h("input", { type: "range", min: 0, max: HOTTEST, step: 0.1 });
+  heat.addEventListener("input", () => commit(model, { temperature: Number(heat.value) }));
+  const heatText = h("span");
+  const element = h(
+    "div",
+    { class: "tt-form" },
+    h("label", { class: "tt-field" }, h("span", {}, "Your prompt"), text),
+    h(
+      "div",
+      { class: "tt-fields" },
+      choice.field,
+      length.field,
+      h("label", { class: "tt-field" }, heatText, heat),
+    ),
+  );
+
+  function values() {
+    const given = Number(model.get("temperature"));
+    const temperature = given >= 0 ? Math.min(given, HOTTEST) : 0;
+    const [least, most] = limits;
+    return {
+      prompt: text.value,
+      newTokens: integer(model, "new_tokens", { least, most, fallback: 60 }),
+      temperature,
+    };
+  }
+
+  function show() {
+    const prompt = String(model.get("prompt") ?? "").slice(0, LONGEST_PROMPT);
+    if (text.value !== prompt) text.value = prompt;
+    choice.select.value = Object.keys(prompts).find((name) => prompts[name] === prompt) ?? OWN;
+    const { newTokens, temperature } = values();
+    length.show(newTokens);
+    heat.value = temperature;
+    const meaning = temperature ? "drawn" : "likeliest";
+    heatText.textContent = `Temperature ${temperature.toFixed(1)} (${meaning})`;
+    setAttributes(heat, { "aria-valuetext": heatText.textContent });
+  }
+  return { element, values, show };
+}

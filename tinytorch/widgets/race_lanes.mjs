@@ -1,0 +1,134 @@
+// The lanes of a race: the text as it comes, and a bar for the time of each token.
+
+import { h, headingRow, setAttributes } from "./common.mjs";
+
+const HEIGHT = 40;
+const NAMES = ["Without a cache", "With a cache"];
+const PROMPT_ENDS = [60, 100]; // characters of a long prompt that are shown
+
+const oneLine = (text) => text.replace(/\n+/g, " ");
+
+function shortened(prompt) {
+  const [head, tail] = PROMPT_ENDS;
+  const text = oneLine(prompt);
+  return text.length > head + tail + 20 ? `${text.slice(0, head)} … ${text.slice(-tail)}` : text;
+}
+
+/** One lane, whose pass over a text computes all of it again, or only what is new. */
+function lane(name, keeps) {
+  const state = keeps ? "kept" : "again";
+  const [past, now, written] = [state, "now", "written"].map((of) =>
+    h("span", { class: `tt-${of}` }),
+  );
+  const label = `The text ${name.toLowerCase()}`;
+  const words = h("p", { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label });
+  words.append(past, now, written);
+  const progress = h("span");
+  const bars = h("svg:g");
+  const drawing = h(
+    "svg:svg",
+    { class: "tt-bars", height: HEIGHT, preserveAspectRatio: "none", role: "img" },
+    bars,
+  );
+  const element = h(
+    "div",
+    { class: `tt-lane ${keeps ? "tt-keeps" : "tt-forgets"}` },
+    h("div", { class: "tt-head" }, h("strong", {}, name), progress),
+    words,
+    drawing,
+  );
+  let count = 0;
+
+  function clear(prompt, newTokens) {
+    past.textContent = written.textContent = "";
+    now.textContent = shortened(prompt);
+    bars.replaceChildren();
+    count = 0;
+    setAttributes(drawing, { viewBox: `0 0 ${Math.max(newTokens, 20)} ${HEIGHT}` });
+  }
+
+  /** The pass that gave this token computed the one before it, and what stands before that again. */
+  function add(text, ms) {
+    if (count) {
+      past.append(now.textContent);
+      now.textContent = written.textContent;
+    }
+    written.textContent = oneLine(text);
+    const kind = count ? state : "now";
+    bars.append(h("svg:rect", { class: `tt-${kind}`, x: count + 0.1, width: 0.8, height: ms }));
+    count += 1;
+    words.scrollTop = words.scrollHeight;
+  }
+
+  function scale(most) {
+    setAttributes(bars, { transform: `translate(0 ${HEIGHT}) scale(1 ${-HEIGHT / most})` });
+  }
+
+  /** Say where the lane is, and what its bars show. */
+  function tell(text, longest) {
+    progress.textContent = text;
+    const said = `${name}: ${count} bars, ${longest.toFixed(0)} ms at most`;
+    setAttributes(drawing, { "aria-label": said });
+  }
+  return { element, clear, add, scale, tell };
+}
+
+/** Both lanes, with bars to one scale. */
+export function raceLanes() {
+  const all = NAMES.map((name, at) => lane(name, at === 1));
+  const note = h("p", { class: "tt-axis" });
+  const element = h("div", { class: "tt-lanes" }, ...all.map((one) => one.element), note);
+  let most = 0;
+  let book = null;
+
+  function clear(prompt, newTokens, ledger) {
+    book = ledger;
+    most = 0;
+    for (const one of all) one.clear(prompt, newTokens);
+  }
+  function add({ lane: at, text, ms }) {
+    all[at].add(text, ms);
+    if (ms <= most) return;
+    most = ms;
+    for (const one of all) one.scale(most);
+  }
+  function show(newTokens) {
+    all.forEach((one, at) => {
+      one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
+    });
+    const longest = `A bar is the time of one token; the longest took ${most.toFixed(0)} ms.`;
+    note.textContent = most ? `${longest} The first is the pass over the prompt.` : "";
+  }
+  return { element, clear, add, show };
+}
+
+/** Three numbers that lead, and a table of more. */
+export function raceNumbers() {
+  const number = (text) => {
+    const strong = h("strong");
+    return { element: h("div", {}, strong, h("span", {}, text)), strong };
+  };
+  const parts = { time: "less time", work: "less work", notes: "of notes kept" };
+  const leads = Object.entries(parts).map(([name, text]) => [name, number(text)]);
+  const score = h("div", { class: "tt-score" }, ...leads.map(([, lead]) => lead.element));
+  const body = h("tbody");
+  const caption = h("caption");
+  const head = h("thead", {}, headingRow(["", "without a cache", "with a cache", "ratio"]));
+  const table = h("table", {}, caption, head, body);
+
+  function show(ledger) {
+    const numbers = ledger.score();
+    for (const [name, lead] of leads) lead.strong.textContent = numbers[name];
+    const rows = ledger.rows();
+    if (!body.children.length) {
+      const cells = () => [h("td"), h("td"), h("td")];
+      body.append(...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())));
+    }
+    rows.forEach(([, ...texts], i) => {
+      texts.forEach((text, j) => (body.children[i].children[j + 1].textContent = text));
+    });
+    const count = ledger.both();
+    caption.textContent = `The first ${count} tokens, which both have written`;
+  }
+  return { score, table, show };
+}

@@ -1,0 +1,140 @@
+// What a race took so far, counted and compared: no elements here, only numbers and sentences.
+
+import { exact, memory, ratioOf, rounded, times } from "./common.mjs";
+import { forwardOperations, kvCacheBytes } from "./costs.mjs";
+
+const CACHE_BITS = 32; // both engines keep float32
+
+/** The engine's configuration (config.mjs) as the record of sizes that costs.mjs reads. */
+export function sizesOf(config) {
+  return {
+    num_layers: config.numLayers,
+    embed_dim: config.embedDim,
+    num_heads: config.numHeads,
+    num_kv_heads: config.numKvHeads,
+    head_dim: config.headDim,
+    mlp_dim: config.mlpDim,
+    vocab_size: config.vocabSize,
+    mlp_matrices: 3,
+    kv_elements_per_token_per_layer: 2 * config.numKvHeads * config.headDim,
+    num_windowed_layers: 0,
+    window: null,
+  };
+}
+
+export const duration = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return (sorted[Math.floor(middle - 0.5)] + sorted[Math.floor(middle)]) / 2;
+}
+
+/** The book of a race: lanes 0 (without a cache) and 1 (with one) take tokens, and are compared. */
+export function ledger(sizes, promptLength) {
+  const units = forwardOperations(sizes);
+  const lanes = [0, 1].map(() => ({ ids: [], texts: [], ms: [], time: [], work: [] }));
+
+  function add({ lane, id, text, ms }) {
+    const book = lanes[lane];
+    const at = book.ids.length;
+    const length = promptLength + at;
+    const work = units(lane && at ? 1 : length, length);
+    book.ids.push(id);
+    book.texts.push(text);
+    book.ms.push(ms);
+    book.time.push((book.time[at - 1] ?? 0) + ms);
+    book.work.push((book.work[at - 1] ?? 0n) + work);
+  }
+
+  const cacheBytes = (numTokens) => kvCacheBytes(sizes, promptLength + numTokens - 1, 1, CACHE_BITS);
+  const both = () => Math.min(...lanes.map(({ ids }) => ids.length));
+
+  /** The first token that differs, or -1. Where one lane has ended earlier, that is a difference. */
+  function difference(isOver) {
+    const [a, b] = lanes.map(({ ids }) => ids);
+    const at = a.slice(0, both()).findIndex((id, i) => id !== b[i]);
+    return at === -1 && isOver && a.length !== b.length ? both() : at;
+  }
+
+  /** What the comparison has found. `state`: "running", "stopped" or "over". */
+  function verdict(state) {
+    const at = difference(state === "over");
+    const count = both();
+    if (at !== -1) {
+      const [a, b] = lanes.map(({ texts }) => JSON.stringify(texts[at] ?? "the end"));
+      return `The texts differ from token ${at + 1} on: ${a} without a cache, ${b} with one.`;
+    }
+    const compared = `${exact(count)} ${count === 1 ? "token" : "tokens"} compared, one by one`;
+    if (state === "over") return `Both texts are equal: ${compared}.`;
+    if (count === 0) return state === "stopped" ? "Stopped before both had a token." : "";
+    return state === "stopped" ? `Stopped. Equal so far: ${compared}.` : `Equal so far: ${compared}.`;
+  }
+
+  /** The numbers that lead, of the tokens that both have written. */
+  function score() {
+    const last = both() - 1;
+    if (last < 0) return { time: "–", work: "–", notes: "–" };
+    const [without, withCache] = lanes;
+    return {
+      time: times(without.time[last] / withCache.time[last]),
+      work: times(ratioOf(without.work[last], withCache.work[last])),
+      notes: memory(cacheBytes(withCache.ids.length)),
+    };
+  }
+
+  /** Rows of a heading, both lanes, and their ratio, of the tokens that both have written. */
+  function rows() {
+    const count = both();
+    const part = (name) => lanes.map((book) => book[name][count - 1]);
+    const row = (heading, values, format, ratio) => [
+      heading,
+      ...(count ? [...values.map(format), ratio] : ["", "", ""]),
+    ];
+    const ratio = ([a, b]) => (Number.isFinite(a / b) ? times(a / b) : "");
+    const first = lanes.map(({ ms }) => ms[0]);
+    const later = lanes.map(({ ms }) => median(ms.slice(1, count)));
+    const rates = part("time").map((ms) => (1000 * count) / ms);
+    const work = part("work");
+    const ms = (value) => (Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`);
+    const rate = (value) => value.toFixed(1);
+    return [
+      row("first token", first, ms, ratio(first)),
+      row("a later token, median", later, ms, ratio(later)),
+      row("tokens/s, prompt included", rates, rate, ratio([rates[1], rates[0]])),
+      row("multiply-adds", work, rounded, count ? times(ratioOf(work[0], work[1])) : ""),
+      row("bytes of cache", [0, count && cacheBytes(count)], exact, ""),
+    ];
+  }
+
+  /** All that is known of each token, for the table on request. */
+  function tokenRows() {
+    const headings = ["Token", "Text", "Equal", "Without, ms", "With, ms"];
+    headings.push("Without, multiply-adds", "With", "Cache, bytes");
+    const [a, b] = lanes;
+    const all = Array.from({ length: Math.max(a.ids.length, b.ids.length) }, (_, i) => {
+      const isIn = [a, b].every(({ ids }) => i < ids.length);
+      const step = ({ work }) => (i < work.length ? exact(work[i] - (work[i - 1] ?? 0n)) : "");
+      return [
+        String(i + 1),
+        JSON.stringify(b.texts[i] ?? a.texts[i]),
+        isIn ? (a.ids[i] === b.ids[i] ? "yes" : "no") : "",
+        ...[a, b].map(({ ms }) => ms[i]?.toFixed(1) ?? ""),
+        step(a),
+        step(b),
+        exact(cacheBytes(i + 1)),
+      ];
+    });
+    return [headings, ...all];
+  }
+
+  /** Where a lane is, in words. */
+  function progress(lane, newTokens) {
+    const { ids, time } = lanes[lane];
+    const spent = time[ids.length - 1] ?? 0;
+    const rate = spent ? `, ${((1000 * ids.length) / spent).toFixed(1)} tokens/s` : "";
+    return `${ids.length} of ${newTokens} tokens, ${duration(spent)}${rate}`;
+  }
+
+  return { lanes, add, both, verdict, score, rows, tokenRows, progress };
+}

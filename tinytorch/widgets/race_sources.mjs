@@ -1,0 +1,108 @@
+// Where the tokens of a race come from: a recording, the model in the page, or a kernel.
+// Each is an async iterator of { lane, id, text, ms }, lane 0 without a cache and lane 1 with one.
+
+/** The lanes of one engine in turns: whichever has spent less time computes its next token. */
+async function* inTurns(lanes) {
+  const spent = lanes.map(() => 0);
+  const open = new Set(lanes.keys());
+  try {
+    while (open.size) {
+      const [lane] = [...open].sort((a, b) => spent[a] - spent[b] || a - b);
+      const { value, done } = await lanes[lane].next();
+      if (done) open.delete(lane);
+      else {
+        spent[lane] += value.ms;
+        yield { lane, ...value };
+      }
+    }
+  } finally {
+    for (const lane of lanes) lane.return();
+  }
+}
+
+/** A promise for a moment, which a signal ends with its reason. */
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    const end = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", end, { once: true });
+  });
+}
+
+/** All tokens of a recorded race, in the order in which they were written. */
+export function recorded(race) {
+  const tokens = race.lanes.flatMap(({ ids, texts, ms }, lane) => {
+    let end = 0;
+    return ids.map((id, i) => ({ lane, id, text: texts[i], ms: ms[i], end: (end += ms[i]) }));
+  });
+  return tokens.sort((a, b) => a.end - b.end);
+}
+
+/** A recorded race at the pace that was measured. */
+export async function* replayed(race, signal) {
+  let end = 0;
+  let due = performance.now();
+  for (const token of recorded(race)) {
+    due = Math.max(due + token.end - end, performance.now() - 50); // late after a pause: from now
+    end = token.end;
+    await sleep(Math.max(due - performance.now(), 0), signal);
+    yield token;
+  }
+}
+
+/** A race of the engine in the page; both lanes draw with the same seed. */
+export async function raceInPage(engine, { prompt, newTokens, temperature, seed }, signal) {
+  const ids = await engine.tokenizer.encode(prompt);
+  signal.throwIfAborted();
+  const lane = (cache) =>
+    engine.generate(ids, { maxTokens: newTokens, temperature, seed, cache, signal });
+  return { promptLength: ids.length, tokens: inTurns([lane(false), lane(true)]) };
+}
+
+/** A race of the kernel, which is asked for each token: races.py, class Kernel. */
+export async function raceInKernel(model, { prompt, newTokens, temperature, seed }, signal) {
+  const race = `${Date.now()}/${Math.random()}`;
+  let answer = null;
+  const hear = (message) => message.race === race && answer?.(message);
+  model.on("msg:custom", hear);
+  function end() {
+    model.off("msg:custom", hear);
+    model.send({ race, ask: "stop" });
+  }
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      const stop = () => reject(signal.reason);
+      signal.addEventListener("abort", stop, { once: true });
+      answer = (told) => {
+        signal.removeEventListener("abort", stop);
+        if (told.error) reject(new Error(told.error));
+        else resolve(told);
+      };
+      model.send({ race, ...message });
+    });
+  async function* lane(number) {
+    for (;;) {
+      const { token } = await ask({ ask: "next", lane: number });
+      if (!token) return;
+      yield token;
+    }
+  }
+  async function* tokens() {
+    try {
+      yield* inTurns([lane(0), lane(1)]);
+    } finally {
+      end();
+    }
+  }
+  try {
+    const start = { ask: "start", prompt, new_tokens: newTokens, temperature, seed };
+    const { prompt_length: promptLength } = await ask(start);
+    return { promptLength, tokens: tokens() };
+  } catch (error) {
+    end();
+    throw error;
+  }
+}

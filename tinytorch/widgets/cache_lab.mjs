@@ -23,7 +23,8 @@ const ROUNDED = /^int/; // switches where the last digits decide
 let numLabs = 0;
 
 /** The first place where a text is not the right one, as far as both are written, or -1. */
-const firstDifference = (ids, right) => ids.findIndex((id, i) => i < right.length && id !== right[i]);
+const firstDifference = (ids, right) =>
+  ids.findIndex((id, i) => i < right.length && id !== right[i]);
 
 const oneLine = (text) => text.replace(/\n+/g, " ");
 
@@ -45,6 +46,8 @@ export function render({ model, el, signal }) {
     return measured[name] ?? (own === null ? record.runs[name] : null);
   }
 
+  const rest = shortened(record.rest);
+  const given = `Loss: mean -ln p of the text “${rest}” behind the beginning.`;
   const words = h("p", { class: "tt-words" });
   const about = h("p", { class: "tt-note" });
   const lanes = [lane(), lane()];
@@ -81,7 +84,7 @@ export function render({ model, el, signal }) {
     h("div", { class: "tt-lanes" }, ...lanes.map(({ element }) => element)),
     about,
     list.element,
-    h("p", { class: "tt-note" }, `Loss: mean -ln p of the given text behind the beginning: “${shortened(record.rest)}”`),
+    h("p", { class: "tt-note" }, given),
     panel.element,
     live,
     viewButtons(model, say),
@@ -122,6 +125,7 @@ export function render({ model, el, signal }) {
         running = job;
         await follow(engine, job, prompt, stopped);
         measured[name] = job.run;
+        say(`${record.runs[name].title}: loss ${job.run.loss.toFixed(2)}`);
       }
       running = null;
       say(queue.length > 2 ? "All switches were run" : summary());
@@ -155,14 +159,16 @@ export function render({ model, el, signal }) {
     if (!right || !now) return "Not run on your beginning yet.";
     if (running) {
       const { title } = record.runs[running.name];
-      const doing = running.run.bytes === undefined ? "writes" : `reads the given text${running.read}`;
+      const isReading = running.run.bytes !== undefined;
+      const doing = isReading ? `reads the given text${running.read}` : "writes";
       return `Running here: ${title}. It ${doing}.`;
     }
-    if (chosen() === RIGHT) return `The right cache: loss ${now.loss.toFixed(2)}, ${memory(now.bytes)} kept.`;
-    const at = firstDifference(now.ids, right.ids);
-    const text = at < 0 ? `All ${now.ids.length} tokens are the right ones` : `Token ${at + 1} is the first wrong one`;
-    const loss = `loss ${now.loss.toFixed(2)} instead of ${right.loss.toFixed(2)}`;
     const [kept, rightly] = [memory(now.bytes), memory(right.bytes)];
+    if (chosen() === RIGHT) return `The right cache: loss ${now.loss.toFixed(2)}, ${kept} kept.`;
+    const at = firstDifference(now.ids, right.ids);
+    const all = `All ${now.ids.length} tokens are the right ones`;
+    const text = at < 0 ? all : `Token ${at + 1} is the first wrong one`;
+    const loss = `loss ${now.loss.toFixed(2)} instead of ${right.loss.toFixed(2)}`;
     return `${text}; ${loss}; ${kept} kept${kept === rightly ? "" : ` instead of ${rightly}`}.`;
   }
 
@@ -172,9 +178,12 @@ export function render({ model, el, signal }) {
     if (!now) return own === null && "Recorded by Python when this page was built.";
     if (own !== null) return "Computed in this page.";
     const python = record.runs[chosen()];
-    const isSame = String(now.ids) === String(python.ids) && Math.abs(now.loss - python.loss) < CLOSE;
-    if (isSame) return "Computed in this page. The same tokens and loss as recorded by Python.";
-    const why = ROUNDED.test(chosen()) ? " Between two integers, the last digit of a key decides." : "";
+    const sameText = String(now.ids) === String(python.ids);
+    if (sameText && Math.abs(now.loss - python.loss) < CLOSE) {
+      return "Computed in this page. The same tokens and loss as recorded by Python.";
+    }
+    const isRounded = ROUNDED.test(chosen());
+    const why = isRounded ? " Between two integers, the last digit of a key decides." : "";
     return `Computed in this page. Python's loss was ${python.loss.toFixed(2)}.${why}`;
   }
 

@@ -14,7 +14,9 @@ NAME = "CacheLab"
 PAGES = {"bugs": 10, "beyond": 7}
 """How many runs each page's figure has."""
 
-LOADED, RUN = 60_000, 90_000  # ms
+LOADED, RUN = 60_000, 120_000  # ms
+
+SAME = "Computed in this page. The same tokens and loss as recorded by Python."
 
 
 @contextmanager
@@ -82,10 +84,9 @@ def test_the_record_is_what_the_page_about_windows_shows(browser, site_url):
             assert re.search(rf"{row}\s+{loss[f'int{bits}-{axis}']}\s", text)
 
 
-@pytest.mark.parametrize("page_name", PAGES)
-def test_the_engine_in_the_page_agrees_with_python(browser, site_url, page_name):
-    """Every switch: the same tokens, the same loss to two decimals, the same bytes."""
-    with lab(browser, site_url, page_name) as (_, widget):
+def test_the_engine_agrees_with_python_on_every_bug(browser, site_url):
+    """The same tokens, the same loss to two decimals, the same bytes."""
+    with lab(browser, site_url, "bugs") as (_, widget):
         before = shown(widget)
         runs = data_of(widget)["record"]["runs"]
         widget.get_by_role("button", name="Load the model").click()
@@ -96,12 +97,35 @@ def test_the_engine_in_the_page_agrees_with_python(browser, site_url, page_name)
         assert shown(widget) == before
         for name, radio in zip(runs, widget.get_by_role("radio").all(), strict=True):
             radio.check()
-            expect(widget).to_contain_text(
-                "Computed in this page. The same tokens and loss as recorded by Python."
-            )
-            expect(widget.locator(".tt-tokens").nth(1)).to_contain_text(
-                "".join(runs[name]["texts"]).replace("\n\n", " ").strip()
-            )
+            expect(widget).to_contain_text(SAME)
+            text = " ".join("".join(runs[name]["texts"]).split())
+            lane = widget.locator(".tt-tokens").nth(int(name != "right"))
+            assert text in " ".join(lane.inner_text().split())
+
+
+def test_the_engine_agrees_with_python_on_windows_and_integers(browser, site_url):
+    """Windows do to two decimals.
+
+    Rounded entries of a model are chaotic: in Python alone, noise of a millionth changes the loss
+    by 0.003 with 8 bits and by 0.05 with 4. test_lab.py compares the rounding itself.
+    """
+    within = {"window": 0, "sinks": 0, "int8-token": 0.015, "int4-channel": 0.15}
+    with lab(browser, site_url, "beyond", "&switch=right") as (_, widget):
+        before = shown(widget)
+        runs = data_of(widget)["record"]["runs"]
+        widget.get_by_role("button", name="Load the model").click()
+        expect(widget).to_contain_text(SAME, timeout=LOADED + RUN)
+        for name, tolerance in within.items():
+            widget.get_by_role("radio", name=runs[name]["title"]).check()
+            widget.get_by_role("button", name="Run this switch").click()
+            expect(widget).to_contain_text("Computed in this page.", timeout=RUN)
+            at = list(runs).index(name)
+            (*_, loss, kept), expected = shown(widget)[at], before[at]
+            assert float(loss) == pytest.approx(float(expected[2]), abs=tolerance)
+            assert kept == expected[3]
+            if not tolerance:
+                expect(widget).to_contain_text(SAME)
+        assert before[0] == shown(widget)[0]
 
 
 def test_a_beginning_of_the_readers_own_and_stop(browser, site_url):

@@ -84,7 +84,6 @@ def measure(rounds: int) -> dict:
     with opened_pages() as (version, pages):
         load_ms = {name: page.evaluate("() => running.loadMs") for name, page in pages.items()}
         for turn in range(rounds + 1):
-            print(f"turn {turn} of {rounds}", file=sys.stderr)
             for length in PROMPT_LENGTHS:
                 prompt = prompt_of(tokenizer, length, turn)
                 for name, page in pages.items():
@@ -92,6 +91,10 @@ def measure(rounds: int) -> dict:
                         "([prompt, count]) => running.write(prompt, count)", [prompt, NUM_DECODED]
                     )
                     texts[name] += answer["text"]
+                    times = f"{answer['prefillMs']:.0f} ms, then {answer['decodeMs']:.1f} a token"
+                    print(
+                        f"turn {turn}/{rounds}, {length} tokens, {name}: {times}", file=sys.stderr
+                    )
                     if turn > 0:
                         timings[name][length].append(answer)
     return {

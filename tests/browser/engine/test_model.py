@@ -204,6 +204,21 @@ def test_part_of_what_was_written_can_be_committed(page):
     np.testing.assert_array_equal(decoded(logits, tiny.SMALL.vocab_size), whole[3:])
 
 
+@pytest.mark.parametrize("size", [2**32, 2**50])
+def test_too_little_memory_is_told_and_nothing_taken(page, size):
+    result = page.evaluate(
+        """async (size) => {
+          const { memory } = small.engine;
+          const blocks = memory.blocks.length;
+          const error = await errorOf(() => memory.allocate(size));
+          return { error, kept: memory.blocks.length - blocks };
+        }""",
+        size,
+    )
+    assert result["error"].startswith("the browser has not enough memory: ")
+    assert result["kept"] == 0
+
+
 def test_memory_that_is_given_back_is_used_again(page):
     grown = page.evaluate(
         """() => {

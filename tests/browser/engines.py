@@ -36,6 +36,7 @@ class Engine(Protocol):
     def run(self, script: str): ...
     def click(self, selector: str) -> None: ...
     def press(self, selector: str, key: str) -> None: ...
+    def choose(self, selector: str, file: Path) -> None: ...
 
 
 class Chromium:
@@ -53,6 +54,9 @@ class Chromium:
 
     def press(self, selector: str, key: str) -> None:
         self.page.locator(selector).press(key)
+
+    def choose(self, selector: str, file: Path) -> None:
+        self.page.locator(selector).set_input_files(file)
 
 
 class Marionette:
@@ -107,6 +111,10 @@ class Firefox:
     def press(self, selector: str, key: str) -> None:
         self.client.command("WebDriver:ElementSendKeys", id=self._find(selector), text=KEYS[key])
 
+    def choose(self, selector: str, file: Path) -> None:
+        element = self._find(selector)
+        self.client.command("WebDriver:ElementSendKeys", id=element, text=str(file))
+
     def _find(self, selector: str) -> str:
         found = self.client.command("WebDriver:FindElement", using="css selector", value=selector)
         return next(iter(found.values()))
@@ -130,6 +138,9 @@ class WebKit:
     def press(self, selector: str, key: str) -> None:
         element = self.driver.find_element("css selector", selector)
         element.send_keys(KEYS[key])
+
+    def choose(self, selector: str, file: Path) -> None:
+        self.driver.find_element("css selector", selector).send_keys(str(file))
 
 
 @contextmanager

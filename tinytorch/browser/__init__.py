@@ -1,1 +1,1 @@
-"""The model in the reader's browser: its engine in C and JavaScript, and how it gets there."""
+"""SmolLM2 in the reader's browser: WebAssembly kernels and the JavaScript that calls them."""

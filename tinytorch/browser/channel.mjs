@@ -19,7 +19,7 @@ export class Channel {
    * @param {Worker} worker
    * @param {(news: any) => void} onNews What the worker says without being asked.
    */
-  constructor(worker, onNews = () => {}) {
+  constructor(worker, onNews) {
     this.#worker = worker;
     this.#onNews = onNews;
     worker.onmessage = ({ data }) => this.#hear(data);
@@ -32,7 +32,7 @@ export class Channel {
 
   /**
    * @param {string} method
-   * @param {unknown[]} args
+   * @param {unknown[]} args Buffers are handed over, not copied.
    * @param {AbortSignal} [signal] Ends the waiting; the worker has to be told.
    * @returns {Promise<any>}
    */
@@ -41,7 +41,9 @@ export class Channel {
     if (signal?.aborted) return Promise.reject(signal.reason);
     this.#count += 1;
     const id = this.#count;
-    const answer = new Promise((resolve, reject) => {
+    const buffers = args.filter((part) => part instanceof ArrayBuffer);
+    this.#worker.postMessage({ id, method, args }, buffers);
+    return new Promise((resolve, reject) => {
       const stop = () => {
         this.#open.delete(id);
         reject(signal?.reason);
@@ -54,8 +56,6 @@ export class Channel {
       };
       this.#open.set(id, { resolve: settle(resolve), reject: settle(reject) });
     });
-    this.#worker.postMessage({ id, method, args });
-    return answer;
   }
 
   /** Say something that needs no answer. */

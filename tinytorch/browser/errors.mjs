@@ -24,10 +24,11 @@ export const megabytes = (/** @type {number} */ size) => `${Math.round(size / 1e
 export function explained(error) {
   if (error instanceof EngineError) return error;
   const { message, cause, name } = error instanceof Error ? error : new Error(String(error));
+  const said = message.replace(/\.$/, "");
   const first = cause instanceof Error ? cause : { message, name };
   if (first.name === "RangeError" && /memory|allocation/i.test(first.message)) {
     return new EngineError("memory", "This browser has not enough free memory for the model.");
   }
-  if (name === "RangeError") return new EngineError("input", `This cannot be run: ${message}.`);
-  return new EngineError("engine", `The engine cannot go on: ${message}.`);
+  if (name === "RangeError") return new EngineError("input", `This cannot be run: ${said}.`);
+  return new EngineError("engine", `The engine cannot go on: ${said}.`);
 }

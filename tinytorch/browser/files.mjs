@@ -1,24 +1,23 @@
 // The weights from files that the reader chose: pages that are opened from a file may not fetch.
 
 import { EngineError } from "./errors.mjs";
+import { placed } from "./pieces.mjs";
 import { meter } from "./progress.mjs";
-import { sha256 } from "./sha256.mjs";
-import { placed } from "./weights.mjs";
 
-/** @import { Manifest, WeightsAt } from "./weights.mjs" */
+/** @import { Manifest } from "./pieces.mjs" */
 /** @import { Progress } from "./progress.mjs" */
 
 /**
- * Fill the engine's memory from the whole file or from its pieces, whatever their names and order.
- * Files that are neither are passed over, so that a whole folder can be chosen.
+ * Hand over the whole file or its pieces, whatever their names and order. Files that are neither
+ * are passed over, so that a whole folder can be chosen. They are read here, in the page: WebKit
+ * lets no worker of such a page read them.
  * @param {object} from
  * @param {Manifest} from.manifest
  * @param {Blob[]} from.files
- * @param {WeightsAt} from.weightsAt
+ * @param {(bytes: ArrayBuffer) => Promise<string>} from.take Keeps a piece, and says its sha256.
  * @param {(progress: Progress) => void} from.onProgress
- * @returns {Promise<boolean>} Whether this browser keeps them: no, the reader's disk does.
  */
-export async function readFiles({ manifest, files, weightsAt, onProgress }) {
+export async function readFiles({ manifest, files, take, onProgress }) {
   const progress = meter(manifest.size, onProgress);
   const missing = new Map(placed(manifest).map((piece) => [piece.sha256, piece]));
   const sizes = new Set(manifest.pieces.map(({ size }) => size));
@@ -27,16 +26,12 @@ export async function readFiles({ manifest, files, weightsAt, onProgress }) {
     ? [...missing.values()].map(({ offset, size }) => whole.slice(offset, offset + size))
     : files.filter(({ size }) => sizes.has(size));
   for (const part of parts) {
-    const bytes = new Uint8Array(await part.arrayBuffer());
-    const found = await sha256(bytes);
-    const piece = missing.get(found);
-    if (!piece) continue;
-    weightsAt(piece.offset, piece.size).set(bytes);
-    missing.delete(found);
-    progress.add(piece.size);
+    const bytes = await part.arrayBuffer().catch(() => null);
+    if (!bytes) throw new EngineError("wrong-file", "A chosen file could not be read.");
+    const found = await take(bytes);
+    if (missing.delete(found)) progress.add(part.size);
   }
   if (missing.size) throw refusal(manifest, [...missing.values()]);
-  return false;
 }
 
 /**

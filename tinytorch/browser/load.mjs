@@ -2,9 +2,10 @@
 
 import { Channel } from "./channel.mjs";
 import { EngineError } from "./errors.mjs";
+import { readFiles } from "./files.mjs";
 
 /** @import { Config } from "./config.mjs" */
-/** @import { Manifest } from "./weights.mjs" */
+/** @import { Manifest } from "./pieces.mjs" */
 /** @import { Progress } from "./progress.mjs" */
 
 /** A function that returns a 128-bit vector: valid where the browser has WebAssembly SIMD. */
@@ -39,7 +40,10 @@ async function fetchManifest(url, signal) {
   } catch (error) {
     if (signal?.aborted || error instanceof EngineError) throw error;
     if (error instanceof SyntaxError) {
-      throw new EngineError("missing", "This site has no model: its list of pieces is none.");
+      throw new EngineError(
+        "missing",
+        "This site has no model: its list of pieces cannot be read.",
+      );
     }
     const text = "The list of the model's pieces could not be read: the connection broke.";
     throw new EngineError("network", text);
@@ -71,7 +75,7 @@ export function createLoad(host) {
    * @param {Options} [options]
    * @returns {Promise<Model>}
    */
-  return async function load(source, { onProgress, signal, files } = {}) {
+  return async function load(source, { onProgress = () => {}, signal, files } = {}) {
     checkBrowser();
     signal?.throwIfAborted();
     const isAddress = typeof source === "string" || source instanceof URL;
@@ -85,9 +89,12 @@ export function createLoad(host) {
     const channel = new Channel(host.startWorker(), onProgress);
     try {
       await channel.watch(signal);
-      const from = { wasm, manifest, base, files: files && [...files] };
-      const about = await channel.ask("load", [from], signal);
-      return new Model(channel, { manifest, ...about });
+      await channel.ask("create", [wasm, manifest], signal);
+      const take = (/** @type {ArrayBuffer} */ bytes) => channel.ask("take", [bytes], signal);
+      if (files) await readFiles({ manifest, files: [...files], take, onProgress });
+      const kept = files ? false : await channel.ask("fetch", [base], signal);
+      const config = await channel.ask("open", [], signal);
+      return new Model(channel, { manifest, kept, config });
     } catch (error) {
       channel.end(new EngineError("closed", "The model was not loaded."));
       throw error;
@@ -127,7 +134,7 @@ export class Model {
    * aborted signal ends the iteration with its reason, at once, even within a prefill.
    * @param {string | number[]} textOrIds
    * @param {{maxTokens?: number, cache?: boolean, temperature?: number, seed?: number,
-   *   signal?: AbortSignal}} [options]
+   *   stopTokens?: number[], signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<{id: number, text: string, ms: number}>}
    */
   generate(textOrIds, { signal, ...options } = {}) {

@@ -5,9 +5,11 @@
 
 import { EngineError } from "./errors.mjs";
 
-/** @import { Manifest, Piece } from "./weights.mjs" */
+/** @import { Manifest, Piece } from "./pieces.mjs" */
 
 const FOLDER = "tinytorch-weights";
+
+const isInUse = (/** @type {any} */ error) => error.name === "NoModificationAllowedError";
 
 /** The folder of all models; fails where the browser keeps nothing: private windows, http, files. */
 async function open(create = false) {
@@ -24,10 +26,24 @@ async function open(create = false) {
 export async function openPiece(manifest, piece) {
   try {
     const folder = await (await open(true)).getDirectoryHandle(manifest.sha256, { create: true });
-    const file = await folder.getFileHandle(piece.sha256, { create: true });
-    return await file.createSyncAccessHandle();
+    return await openAlone(await folder.getFileHandle(piece.sha256, { create: true }));
   } catch {
     return null;
+  }
+}
+
+/**
+ * Open a file that a worker which was stopped a moment ago may still have open.
+ * @param {FileSystemFileHandle} file
+ * @returns {Promise<FileSystemSyncAccessHandle>}
+ */
+async function openAlone(file, tries = 10) {
+  try {
+    return await file.createSyncAccessHandle();
+  } catch (error) {
+    if (tries === 0 || !isInUse(error)) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return openAlone(file, tries - 1);
   }
 }
 
@@ -69,7 +85,7 @@ export async function removeWeights(manifest) {
   try {
     await (await open()).removeEntry(manifest.sha256, { recursive: true });
   } catch (error) {
-    if (/** @type {Error} */ (error).name !== "NoModificationAllowedError") return; // nothing there
+    if (!isInUse(error)) return; // nothing is there
     const text = "Another tab is loading the model: stop it there, then remove it.";
     throw new EngineError("busy", text);
   }

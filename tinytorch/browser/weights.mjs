@@ -1,36 +1,17 @@
 // The weights, in pieces: from this browser where they are kept, else from the site; each checked.
 
 import { EngineError, megabytes } from "./errors.mjs";
+import { placed } from "./pieces.mjs";
 import { meter } from "./progress.mjs";
 import { sha256 } from "./sha256.mjs";
 import { alone, openPiece } from "./store.mjs";
 
+/** @import { Manifest, Placed, WeightsAt } from "./pieces.mjs" */
 /** @import { Progress } from "./progress.mjs" */
-
-/**
- * @typedef {{name: string, size: number, sha256: string}} Piece
- * @typedef {{name: string, size: number, sha256: string, licence: string, source: string,
- *   pieces: Piece[]}} Manifest
- * @typedef {(offset: number, length: number) => Uint8Array<ArrayBuffer>} WeightsAt
- * @typedef {Piece & {offset: number, number: number}} Placed
- */
 
 const AT_ONCE = 2;
 const RETRY_MS = [500, 1000, 2000];
 const SILENCE_MS = 30_000;
-
-/**
- * The pieces with the places of their first bytes in the whole file.
- * @param {Manifest} manifest
- * @returns {Placed[]}
- */
-export function placed(manifest) {
-  let end = 0;
-  return manifest.pieces.map((piece, i) => {
-    end += piece.size;
-    return { ...piece, offset: end - piece.size, number: i + 1 };
-  });
-}
 
 /**
  * Fill the engine's memory with the weights.

@@ -2,11 +2,16 @@
 
 import { createEngine } from "./engine.mjs";
 import { explained } from "./errors.mjs";
-import { readFiles } from "./files.mjs";
 import { generate } from "./generate.mjs";
 import { runExperiment } from "./lab.mjs";
+import { placed } from "./pieces.mjs";
+import { sha256 } from "./sha256.mjs";
 import { fetchWeights } from "./weights.mjs";
 
+/** @type {import("./pieces.mjs").Manifest} */
+let manifest;
+/** @type {Awaited<ReturnType<typeof createEngine>>} */
+let engine;
 /** @type {ReturnType<Awaited<ReturnType<typeof createEngine>>["open"]>} */
 let opened;
 /** @type {Map<number, {tokens: AsyncGenerator, stop: AbortController}>} */
@@ -25,6 +30,9 @@ function begin(start) {
   return numRuns;
 }
 
+/** @type {import("./pieces.mjs").WeightsAt} */
+const weightsAt = (offset, length) => engine.weightsAt(offset, length);
+
 /** @type {Record<string, (...args: any[]) => any>} */
 const METHODS = {
   /** Hold a lock as long as this worker lives; say whether the browser has locks. */
@@ -35,17 +43,24 @@ const METHODS = {
       held.catch(() => resolve(false));
     });
   },
-  /** Fill the engine's memory and open the model. */
-  async load({ wasm, manifest, base, files }) {
-    const engine = await createEngine({ wasm, fileBytes: manifest.size });
-    /** @type {import("./weights.mjs").WeightsAt} */
-    const weightsAt = (offset, length) => engine.weightsAt(offset, length);
-    const from = { manifest, weightsAt, onProgress };
-    const kept = files
-      ? await readFiles({ ...from, files })
-      : await fetchWeights({ ...from, base });
+  /** Make room for a model's file. */
+  async create(wasm, about) {
+    manifest = about;
+    engine = await createEngine({ wasm, fileBytes: manifest.size });
+  },
+  /** Fill that room from the site; say whether this browser keeps it all. */
+  fetch: (base) => fetchWeights({ manifest, base, weightsAt, onProgress }),
+  /** Fill a part of it with a piece that the reader chose, if it is one; say its sha256. */
+  async take(buffer) {
+    const bytes = new Uint8Array(buffer);
+    const found = await sha256(bytes);
+    const piece = placed(manifest).find((piece) => piece.sha256 === found);
+    if (piece) weightsAt(piece.offset, piece.size).set(bytes);
+    return found;
+  },
+  open() {
     opened = engine.open();
-    return { kept, config: { ...opened.model.config } };
+    return { ...opened.model.config };
   },
   /** Call a method of the tokenizer. */
   tokenizer: (method, argument) => opened.tokenizer[method](argument),

@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-CHUNK = 2**14
+CHUNK = 2**16
 READ_WITHIN = 0.2  # seconds: what a browser has not read when a connection breaks, it drops
 
 
@@ -76,7 +76,7 @@ def cut(share: float) -> Fault:
 
 
 def slow(delay: float) -> Fault:
-    """Wait before each 16 KiB."""
+    """Wait before each 64 KiB."""
 
     def fault(answer: Answer) -> None:
         answer.delay = delay

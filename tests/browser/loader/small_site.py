@@ -2,17 +2,21 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from playwright.sync_api import Page
 
+from tests.browser.engine import tiny
 from tests.browser.loader.faults import Host
-from tests.browser.loader.tiny_model import write_tiny_model
 from tinytorch.browser.bundle import engine_script
 from tinytorch.browser.pieces import write_pieces
 
 SOURCES = Path(__file__).parents[3] / "tinytorch" / "browser"
-SIZE, PIECE = 418_816, 100_000
+CONFIG = replace(
+    tiny.SMALL, vocab_size=512, embed_dim=160, mlp_dim=320, num_layers=3, max_seq_len=4096
+)
+SIZE, PIECE = 1_202_272, 300_000
 PAGE = """<!doctype html><meta charset="utf-8"><title>A page</title>
 <input type="file" multiple>
 <script src="browser/engine.js"></script>
@@ -33,6 +37,11 @@ window.events = [];
 window.options = { onProgress: (event) => events.push(event) };
 window.loaded = async (more) => {
   window.model = await engine.load("model/manifest.json", { ...options, ...more });
+  return model.kept;
+};
+window.chosen = async () => {
+  const { files } = document.querySelector("input");
+  window.model = await tinytorchEngine.load(tinytorchEngine.site, { ...options, files });
   return model.kept;
 };
 window.tokens = async (maxTokens = 8) => {
@@ -62,18 +71,24 @@ REMEMBER_WORKER = """() => {
 }"""
 
 
-def write_site(folder: Path) -> None:
-    """Write the page, the engine as modules and as a script, and the model in pieces."""
-    model = folder / "tiny.gguf"
-    write_tiny_model(model)
-    about = {"licence": "MIT", "origin": "this test", "piece_size": PIECE}
-    manifest = write_pieces(model, folder / "model", **about)
+def write_small_site(folder: Path) -> None:
+    """Write a site with a small model in five pieces."""
+    tiny.write_gguf(folder / "tiny.gguf", CONFIG)
+    manifest = write_site(folder, folder / "tiny.gguf", PIECE)
     assert (manifest["size"], len(manifest["pieces"])) == (SIZE, 5)
+
+
+def write_site(folder: Path, model: Path, piece_size: int) -> dict:
+    """Write the page, the engine as modules and as a script, and the model in pieces."""
+    manifest = write_pieces(
+        model, folder / "model", licence="MIT", origin="a test", piece_size=piece_size
+    )
     (folder / "browser").mkdir()
     for file in (*SOURCES.glob("*.mjs"), SOURCES / "kernels.wasm"):
         shutil.copy(file, folder / "browser")
     (folder / "browser" / "engine.js").write_text(engine_script(manifest), encoding="utf-8")
     (folder / "page.html").write_text(PAGE, encoding="utf-8")
+    return manifest
 
 
 def name(number: int) -> str:

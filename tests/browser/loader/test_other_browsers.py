@@ -5,26 +5,33 @@ import time
 
 import pytest
 
-from tests.browser.engines import firefox, webkit
+from tests.browser.engines import Firefox, firefox, webkit
 from tests.browser.loader.small_site import MODULES, SCRIPT
 
 RUN = """
 window.told = null;
 (async () => {
   await (PREPARE)();
-  const first = await attempt(() => loaded());
-  const ids = await attempt(() => tokens());
-  model.close();
-  const second = await attempt(() => loaded());
-  const again = await attempt(() => tokens());
-  window.told = JSON.stringify({ first, ids, second, again, problems });
+  const found = [];
+  const { files } = document.querySelector("input");
+  for (let visit = 0; visit < 2; visit += 1) {
+    found.push(await attempt(() => (files.length ? chosen() : loaded())));
+    found.push(await attempt(() => tokens()));
+    model.close();
+  }
+  window.told = JSON.stringify({ found, problems });
 })();
 """
 
 
-def told(engine, url, prepare):
+@pytest.fixture(scope="module", params=[firefox, webkit], ids=["firefox", "webkit"])
+def other(request):
+    with request.param() as engine:
+        yield engine
+
+
+def told(engine, prepare):
     """Load the model twice; return what the page found."""
-    engine.open(url)
     engine.run(RUN.replace("PREPARE", prepare))
     deadline = time.monotonic() + 30
     while not (text := engine.run("return window.told")):
@@ -34,13 +41,16 @@ def told(engine, url, prepare):
 
 
 @pytest.mark.parametrize("prepare", [MODULES, SCRIPT], ids=["modules", "script"])
-@pytest.mark.parametrize(
-    ("start", "keeps"), [(firefox, True), (webkit, False)], ids=["firefox", "webkit"]
-)
-def test_the_tokens_are_those_of_chromium(host, expected, start, keeps, prepare):
-    with start() as engine:  # Debian's WebKitGTK is built without a private file system
-        found = told(engine, f"{host.url}/page.html", prepare)
-    assert found["problems"] == []
-    assert found["first"] == found["second"] == {"value": keeps}
-    assert found["ids"] == found["again"] == {"value": expected}
+def test_the_tokens_are_those_of_chromium(host, expected, other, prepare):
+    keeps = isinstance(other, Firefox)  # Debian's WebKitGTK has no private file system
+    other.open(f"{host.url}/page.html")
+    found = [{"value": keeps}, {"value": expected}] * 2
+    assert told(other, prepare) == {"found": found, "problems": []}
     assert len(host.asked_for()) == (5 if keeps else 10)
+
+
+def test_a_page_from_a_file_takes_the_chosen_model(site, expected, other):
+    other.open((site / "page.html").as_uri())
+    other.choose("input", site / "tiny.gguf")
+    found = [{"value": False}, {"value": expected}] * 2
+    assert told(other, SCRIPT) == {"found": found, "problems": []}

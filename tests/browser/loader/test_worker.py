@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.engine import tiny
 from tests.browser.loader import faults
 from tests.browser.loader.small_site import KILL, REMEMBER_WORKER, attempt, is_sentence, name
 
@@ -117,17 +118,12 @@ def test_a_prompt_that_does_not_fit_is_explained(page):
 
 def test_text_becomes_tokens_and_text_again(page):
     attempt(page, "loaded()")
-    text = "Žluťoučký kůň 🐎"
-    assert (
-        page.evaluate(
-            "async (text) => model.tokenizer.decode(await model.tokenizer.encode(text))", text
-        )
-        == text
-    )
-    chat = page.evaluate(
-        "async () => model.tokenizer.decode(await model.tokenizer.encodeChat('Hi'))"
-    )
-    assert chat == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    ids = page.evaluate("model.tokenizer.encode('cab z')")
+    assert [tiny.TOKENS[i] for i in ids] == ["c", "ab", "Ġ", "z"]
+    assert page.evaluate("(ids) => model.tokenizer.decode(ids)", ids) == "cab z"
+    told = attempt(page, "model.tokenizer.encode('1')")
+    assert told["code"] == "input"
+    assert is_sentence(told["message"])
 
 
 PREFILL = """{
@@ -156,6 +152,6 @@ def test_stop_reaches_the_engine_within_a_prefill(page, expected):
     assert whole > 400, "the prefill must be longer than the test waits"
     found = page.evaluate(STOP_PREFILL)
     assert found["name"] == "AbortError"
-    assert found["told"] < 20
+    assert found["told"] < 100
     assert found["free"] < whole / 2, "the engine had stopped too"
     assert found["ids"] == expected[:1]

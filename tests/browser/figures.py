@@ -14,6 +14,7 @@ WIDGETS = {
     "OperationExplorer": "speed",
     "CacheMemoryExplorer": "memory",
     "AttentionStepper": "redundancy",
+    "LiveRace": "intro",
 }
 
 

@@ -9,7 +9,7 @@ window.problems = [];
 addEventListener("error", (event) => problems.push(String(event.message)));
 addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));
 const usable = (e) => !e.disabled && e.getClientRects().length > 0;
-const moving = /play|pause|copy link|reset/i;
+const moving = /play|pause|copy link|reset|the model|race/i;
 let count = 0;
 for (const figure of document.querySelectorAll("[data-afm]")) {
   for (const e of figure.querySelectorAll("input[type=range], input[type=checkbox], button")) {

@@ -142,6 +142,36 @@ def test_a_phase_in_one_stepper_is_the_others_and_the_kernels(notebook):
         expect(view.get_by_label("show what changes without the mask")).to_be_checked()
 
 
+def test_the_kernel_runs_a_race_in_one_view_and_leaves_the_other(notebook):
+    one, other = notebook.views("race")
+    verdict = one.locator(".tt-verdict")
+    expect(verdict).to_have_text("Both texts are equal: 3 tokens compared, one by one.")
+    one.get_by_role("button", name="Start the race").click()
+    equal = "Both texts are equal: 4 tokens compared, one by one."
+    expect(verdict).to_have_text(equal, timeout=30_000)
+    expect(one).to_contain_text("Your race, in this notebook's kernel: a prompt of 3 tokens.")
+    without, with_cache = one.locator(".tt-tokens").all_inner_texts()
+    assert without == with_cache
+    assert without.startswith("The cat sat")
+    expect(other).to_contain_text("Recorded when this cell ran: 3 tokens")
+
+
+def test_a_race_of_the_kernel_stops_and_leaves_it_free(notebook):
+    one, _ = notebook.views("race")
+    number = one.get_by_role("spinbutton", name="New tokens")
+    number.fill("300")
+    number.press("Enter")
+    one.get_by_role("button", name="Start the race").click()
+    expect(one.locator(".tt-verdict")).to_contain_text("Equal so far", timeout=30_000)
+    one.get_by_role("button", name="Stop").click()
+    expect(one.locator(".tt-verdict")).to_contain_text("Stopped. Equal so far")
+    assert notebook.value("race.new_tokens") == "300"
+    notebook.kernel("race.prompt = 'Two dogs'")
+    expect(one.get_by_label("Your prompt")).to_have_value("Two dogs")
+    one.get_by_role("button", name="Reset").click()
+    expect(one.get_by_label("Your prompt")).to_have_value("The cat sat")
+
+
 def test_a_cell_moves_both_views(notebook):
     notebook.kernel("player.step = 2; explorer.prompt_length = 7; memory.device_gb = 100")
     for view in notebook.views("player"):

@@ -39,8 +39,9 @@ def test_the_three_numbers_are_those_of_the_first_recording(browser, site_url):
         notes = run["cache_bytes"][-1] / 2**20
         expected = [f"{work:.1f}×", f"{time:.1f}×", f"{notes:.1f} MiB"]
         assert page.locator(".tt-numbers strong").all_inner_texts() == expected
-        page.locator(".tt-w .tt-play").click()
-        score = page.locator(".tt-w .tt-score strong")
+        player = page.locator("[data-afm=GenerationPlayer]")
+        player.locator(".tt-play").click()
+        score = player.locator(".tt-score strong")
         assert score.nth(0).inner_text() == expected[0]
 
 

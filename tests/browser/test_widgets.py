@@ -9,8 +9,12 @@ from playwright.sync_api import expect
 from tests.browser.conftest import SITE
 from tests.browser.figures import WIDGETS, shown
 from tests.browser.pages import overflow, violations
+from tinytorch.widgets import WIDGETS as WIDGET_CLASSES
+from tinytorch.widgets.bundle import view_script
 
 KILO = 1000
+ENGINE_FIGURES = ("LiveRace", "CacheLab")
+MODULES = {widget.__name__: widget.module for widget in WIDGET_CLASSES}
 
 
 @pytest.mark.parametrize("name", WIDGETS)
@@ -79,14 +83,12 @@ def test_the_data_is_a_table_on_request(browser, site_url, name):
 def test_colours_follow_the_theme_while_open(browser, site_url, name):
     with shown(browser, site_url, name, color_scheme="light") as (page, widget):
         widget.scroll_into_view_if_needed()
-        line = widget.locator("polyline, .tt-cell").first
-        colours = (
-            "element => [getComputedStyle(element).stroke, getComputedStyle(document.body).color]"
-        )
-        before = line.evaluate(colours)
+        line = widget.locator("polyline, .tt-cell, .tt-bars rect").first
+        colours = "({ fill, stroke }) => [fill, stroke]"
+        before = line.evaluate(f"element => ({colours})(getComputedStyle(element))")
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
-        after = line.evaluate(colours)
-        assert after[0] != before[0]
+        after = line.evaluate(f"element => ({colours})(getComputedStyle(element))")
+        assert after != before
         ink = widget.evaluate("element => getComputedStyle(element).color")
         paper = widget.evaluate("element => getComputedStyle(element).backgroundColor")
         assert contrast(ink, paper) >= 7
@@ -127,9 +129,11 @@ def test_everything_can_be_reached_by_tab(browser, site_url):
 
 
 def test_scripts_and_data_are_light():
-    script = (SITE / "_static/widgets.js").read_bytes()
-    style = (SITE / "_static/widgets.css").read_bytes()
-    assert len(gzip.compress(script)) <= 30 * KILO
+    static = SITE / "_static"
+    views = sorted(static.glob("widgets/*.js"))
+    assert len(views) > len(WIDGETS)
+    scripts = [static / "widgets.js", *views]
+    assert sum(len(gzip.compress(script.read_bytes())) for script in scripts) <= 60 * KILO
     for page in WIDGETS.values():
         html = (SITE / f"book/{page}.html").read_text(encoding="utf-8")
         bare = re.sub(
@@ -137,10 +141,24 @@ def test_scripts_and_data_are_light():
         )
         assert len(bare) < len(html) - 10 * KILO
         more = len(gzip.compress(html.encode())) - len(gzip.compress(bare.encode()))
-        assert more + len(gzip.compress(script)) + len(gzip.compress(style)) <= 60 * KILO
+        loaded = re.findall(r'src="\.\./_static/(widgets[^"?]*)', html)
+        files = [static / name for name in ("widgets.css", *loaded)]
+        assert len(files) >= 3
+        assert more + sum(len(gzip.compress(file.read_bytes())) for file in files) <= 60 * KILO
 
 
-def test_pages_without_a_widget_load_none():
-    html = (SITE / "book/glossary.html").read_text(encoding="utf-8")
-    assert "widgets.js" not in html
-    assert "widgets.js" in (SITE / "book/intro.html").read_text(encoding="utf-8")
+def test_the_engine_and_the_figures_on_it_are_small():
+    script = (SITE / "_static/browser/engine.js").read_bytes()
+    figures = [view_script(name, MODULES[name]) for name in ENGINE_FIGURES]
+    sizes = [len(gzip.compress(text)) for text in (script, *(view.encode() for view in figures))]
+    assert sum(sizes) <= 40 * KILO
+
+
+def test_pages_load_the_scripts_of_their_own_figures():
+    def scripts(page: str) -> list[str]:
+        html = (SITE / f"book/{page}.html").read_text(encoding="utf-8")
+        return re.findall(r'src="\.\./_static/(widgets[^"?]*)', html)
+
+    assert scripts("glossary") == []
+    views = ["widgets/generation_player.js", "widgets/live_race.js"]
+    assert scripts("intro") == ["widgets.js", *views]

@@ -10,19 +10,22 @@ from tests.browser.lab import Notebook, errors
 from tests.widgets.runs import small_run
 from tinytorch.models import load_smollm2
 from tinytorch.widgets import AttentionStepper
+from tinytorch.widgets.races import record_race, sizes_record
 
 SETUP = f"""
 import ipywidgets
 import json
 from pathlib import Path
 from tinytorch.widgets import (
-    AttentionStepper, CacheMemoryExplorer, GenerationPlayer, OperationExplorer
+    AttentionStepper, CacheMemoryExplorer, GenerationPlayer, LiveRace, OperationExplorer
 )
+from tinytorch.models import load_smollm2
 
 player = GenerationPlayer({small_run(5)}, step=4)
 explorer = OperationExplorer()
 memory = CacheMemoryExplorer()
 stepper = AttentionStepper(json.loads(Path("trace.json").read_text()))
+race = LiveRace(*json.loads(Path("race.json").read_text()), *load_smollm2(), new_tokens=4)
 """
 LINKED = """
 step = ipywidgets.IntSlider(player.step, max=player.last_step)
@@ -36,6 +39,7 @@ CELLS = {
     "explorer": "ipywidgets.VBox([explorer, explorer])",
     "stepper": "ipywidgets.VBox([stepper, stepper])",
     "memory": "ipywidgets.VBox([memory, memory])",
+    "race": "ipywidgets.VBox([race, race])",
     "linked": LINKED,
     "last": "",
 }
@@ -44,6 +48,7 @@ LABELS = {
     "explorer": "Operation explorer",
     "memory": "Cache memory explorer",
     "stepper": "Attention stepper",
+    "race": "Live race",
 }
 
 
@@ -90,6 +95,9 @@ def write_notebook(folder: Path) -> str:
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(book, folder / "widgets.ipynb")
-    stepper = AttentionStepper.from_prompt(*load_smollm2(), "The cat sat", 4)
+    model, tokenizer = load_smollm2()
+    stepper = AttentionStepper.from_prompt(model, tokenizer, "The cat sat", 4)
     (folder / "trace.json").write_text(json.dumps(stepper.trace))
+    race = [record_race(model, tokenizer, "The cat sat", 3), sizes_record(model.config)]
+    (folder / "race.json").write_text(json.dumps(race))
     return "widgets.ipynb"

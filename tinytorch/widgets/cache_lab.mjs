@@ -79,8 +79,8 @@ export function render({ model, el, signal }) {
   });
   const data = tableOnRequest("Data as a table", () => tokenTable(known(RIGHT), known(chosen())));
   root.append(
-    words,
     source,
+    words,
     h("div", { class: "tt-lanes" }, ...lanes.map(({ element }) => element)),
     about,
     list.element,
@@ -174,8 +174,9 @@ export function render({ model, el, signal }) {
 
   /** Where the numbers come from, and whether Python's are the same. */
   function origin() {
+    if (running?.name === chosen()) return "";
     const now = measured[chosen()];
-    if (!now) return own === null && "Recorded by Python when this page was built.";
+    if (!now) return own === null ? "Recorded by Python when this page was built." : "";
     if (own !== null) return "Computed in this page.";
     const python = record.runs[chosen()];
     const sameText = String(now.ids) === String(python.ids);
@@ -198,7 +199,7 @@ export function render({ model, el, signal }) {
     lanes[1].show(record.runs[name].title, prompt, now, at);
     lanes[1].element.hidden = name === RIGHT;
     list.show(name, known, running?.name);
-    source.textContent = origin() || "";
+    source.textContent = origin();
     live.hidden = !panel.engine();
     stop.disabled = !running;
     data.refresh();
@@ -250,7 +251,7 @@ function switches(runs, pick) {
     row.addEventListener("click", ({ target }) => target.closest("label") || pick(name));
     return { name, input, cells, row };
   });
-  const head = h("thead", {}, headingRow(["Switch", "First wrong", "Loss", "Kept"]));
+  const head = h("thead", {}, headingRow(["Switch", "First wrong token", "Loss", "Kept"]));
   const element = h("table", {}, head, h("tbody", {}, ...rows.map(({ row }) => row)));
 
   function show(chosen, known, running) {
@@ -262,7 +263,7 @@ function switches(runs, pick) {
       row.classList.toggle("tt-chosen", name === chosen);
       setAttributes(row, { "aria-busy": name === running });
       const at = run && right ? firstDifference(run.ids, right.ids) : -1;
-      cells[0].textContent = at < 0 ? "–" : `token ${at + 1}`;
+      cells[0].textContent = at < 0 ? "–" : at + 1;
       cells[1].textContent = run?.loss?.toFixed(2) ?? "…";
       cells[1].style.setProperty("--share", `${(100 * (run?.loss ?? 0)) / most}%`);
       cells[2].textContent = run?.bytes ? memory(run.bytes) : "…";

@@ -20,7 +20,6 @@ import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs
 const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
-const RECORDED = "Recorded on the machine that built this page:";
 const TURNS =
   "Both lanes are the same engine and take turns: whichever has spent less time computes its next " +
   "token. So only one computes at a time, neither slows the other, each is where it would be if it " +
@@ -69,7 +68,6 @@ export function render({ model, el, signal }) {
     shown = about;
     book = ledger(sizes, promptLength);
     lanes.clear(about.prompt, about.newTokens, book);
-    title.textContent = about.title;
     state = "running";
   }
 
@@ -79,6 +77,7 @@ export function render({ model, el, signal }) {
   }
 
   function show() {
+    title.textContent = shown.title;
     lanes.show(shown.newTokens);
     numbers.show(book);
     verdict.textContent = book.verdict(state);
@@ -95,7 +94,8 @@ export function render({ model, el, signal }) {
     const race = model.get("race");
     const newTokens = Math.max(...race.lanes.map(({ ids }) => ids.length));
     const about = `${newTokens} tokens after a prompt of ${race.prompt_length}, in NumPy.`;
-    return { race, prompt: race.prompt, newTokens, title: `${RECORDED} ${about}` };
+    const where = model.site ? "on the machine that built this page" : "when this cell ran";
+    return { race, prompt: race.prompt, newTokens, title: `Recorded ${where}: ${about}` };
   };
 
   function showRecording() {
@@ -143,9 +143,13 @@ export function render({ model, el, signal }) {
     panel.clear();
     showControls();
     say("The race has begun");
+    title.textContent = "The race begins.";
+    verdict.textContent = "";
     let how = "stopped";
     try {
-      for await (const token of await open(stopped)) {
+      const tokens = await open(stopped);
+      show();
+      for await (const token of tokens) {
         stopped.throwIfAborted();
         take(token);
         show();

@@ -1,6 +1,7 @@
 // The lanes of a race: the text as it comes, and a bar for the time of each token.
 
 import { h, headingRow, setAttributes } from "./common.mjs";
+import { duration } from "./race_ledger.mjs";
 
 const HEIGHT = 40;
 const NAMES = ["Without a cache", "With a cache"];
@@ -96,7 +97,7 @@ export function raceLanes() {
     all.forEach((one, at) => {
       one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
     });
-    const longest = `A bar is the time of one token; the longest took ${most.toFixed(0)} ms.`;
+    const longest = `A bar is the time of one token; the longest took ${duration(most)}.`;
     note.textContent = most ? `${longest} The first is the pass over the prompt.` : "";
   }
   return { element, clear, add, show };

@@ -15,6 +15,7 @@ WIDGETS = {
     "CacheMemoryExplorer": "memory",
     "AttentionStepper": "redundancy",
     "LiveRace": "intro",
+    "CacheLab": "bugs",
 }
 
 

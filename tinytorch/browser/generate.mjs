@@ -95,7 +95,7 @@ async function pass(model, tokens, cache, signal) {
 }
 
 /** Resolves after the events that wait now; setTimeout would wait for 4 ms more. */
-async function nextTask() {
+export async function nextTask() {
   const { port1, port2 } = new MessageChannel();
   port2.postMessage(null);
   await new Promise((resolve) => {

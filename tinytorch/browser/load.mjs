@@ -137,8 +137,22 @@ export class Model {
    *   stopTokens?: number[], signal?: AbortSignal}} [options]
    * @returns {AsyncGenerator<{id: number, text: string, ms: number}>}
    */
-  async *generate(textOrIds, { signal, ...options } = {}) {
-    const run = await this.#channel.ask("generate", [textOrIds, options], signal);
+  generate(textOrIds, { signal, ...options } = {}) {
+    return this.#run("generate", [textOrIds, options], signal);
+  }
+
+  /**
+   * Run a session of the lab, whose cache may be wrong: lab.mjs says what is yielded.
+   * @param {import("./lab.mjs").Experiment} experiment
+   * @param {AbortSignal} [signal]
+   */
+  experiment(experiment, signal) {
+    return this.#run("experiment", [experiment], signal);
+  }
+
+  /** @returns {AsyncGenerator} */
+  async *#run(method, args, signal) {
+    const run = await this.#channel.ask(method, args, signal);
     try {
       for (;;) {
         const { value, done } = await this.#channel.ask("next", [run], signal);

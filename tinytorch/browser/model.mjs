@@ -6,6 +6,7 @@ import { findTensors, readConfig } from "./config.mjs";
 import { BLOCKS } from "./gguf.mjs";
 
 const FLOAT = 4;
+const LOGITS_AT_ONCE = 8; // tokens
 const TOKEN_BLOCK = 64; // texts without a cache grow by a token: their arrays need not
 const UNPACKED_BLOCK = 576; // bytes of `unpacked` in kernels.c, for 32 columns
 
@@ -55,8 +56,11 @@ export class Model {
     }
   }
 
-  /** The pass of `forward`, which can be left after each layer: yields how many are done. */
-  *steps(tokens, position = 0, cache = null, { lastOnly = false } = {}) {
+  /**
+   * The pass of `forward`, which can be left after each layer: yields how many are done. A function
+   * `onLogits(token, logits)` gets the logits of the tokens from `from` on instead, one by one.
+   */
+  *steps(tokens, position = 0, cache = null, { lastOnly = false, onLogits, from = 0 } = {}) {
     this.#check(tokens, position);
     if (this.isBusy) throw new Error("another pass of this model is under way");
     this.isBusy = true;
@@ -69,7 +73,9 @@ export class Model {
         this.#mlp(layer, tokens.length, arrays);
         yield i + 1;
       }
-      const logits = this.#logits(tokens.length, lastOnly, arrays);
+      if (onLogits) yield* this.#eachLogits(from, tokens.length, onLogits, arrays);
+      const first = lastOnly || onLogits ? tokens.length - 1 : 0;
+      const logits = this.#logits(first, tokens.length - first, arrays);
       cache?.advance(tokens.length);
       return logits;
     } finally {
@@ -191,11 +197,23 @@ export class Model {
     this.#addTo(x, up, numTokens);
   }
 
-  #logits(numTokens, lastOnly, arrays) {
+  /** Tell logits in blocks, which take less memory than those of a whole text. */
+  *#eachLogits(from, numTokens, onLogits, arrays) {
+    const { numLayers, vocabSize } = this.config;
+    for (let first = from; first < numTokens; first += LOGITS_AT_ONCE) {
+      const count = Math.min(LOGITS_AT_ONCE, numTokens - first);
+      const logits = this.#logits(first, count, arrays);
+      for (let i = 0; i < count; i += 1) {
+        onLogits(first + i, logits.subarray(i * vocabSize, (i + 1) * vocabSize));
+      }
+      yield numLayers;
+    }
+  }
+
+  #logits(first, count, arrays) {
     const { embedDim, vocabSize } = this.config;
     const { finalNorm, head } = this.tensors;
-    const count = lastOnly ? 1 : numTokens;
-    const x = arrays.x + (numTokens - count) * embedDim * FLOAT;
+    const x = arrays.x + first * embedDim * FLOAT;
     this.#norm(x, finalNorm, arrays.normed, count, arrays);
     const address = this.memory.allocate(count * vocabSize * FLOAT);
     try {

@@ -3,6 +3,7 @@
 import { createEngine } from "./engine.mjs";
 import { explained } from "./errors.mjs";
 import { generate } from "./generate.mjs";
+import { runExperiment } from "./lab.mjs";
 import { placed } from "./pieces.mjs";
 import { sha256 } from "./sha256.mjs";
 import { fetchWeights } from "./weights.mjs";
@@ -19,6 +20,15 @@ let numRuns = 0;
 
 /** @param {import("./progress.mjs").Progress} progress */
 const onProgress = (progress) => postMessage({ news: progress });
+
+/** @param {(signal: AbortSignal) => AsyncGenerator} start */
+function begin(start) {
+  const stop = new AbortController();
+  const tokens = start(stop.signal);
+  numRuns += 1;
+  runs.set(numRuns, { tokens, stop });
+  return numRuns;
+}
 
 /** @type {import("./pieces.mjs").WeightsAt} */
 const weightsAt = (offset, length) => engine.weightsAt(offset, length);
@@ -56,13 +66,12 @@ const METHODS = {
   tokenizer: (method, argument) => opened.tokenizer[method](argument),
   /** Begin a run; `next` computes its next token, when the page wants it. */
   generate(textOrIds, options) {
-    const stop = new AbortController();
     const { model, tokenizer } = opened;
-    const tokens = generate(model, tokenizer, textOrIds, { ...options, signal: stop.signal });
-    numRuns += 1;
-    runs.set(numRuns, { tokens, stop });
-    return numRuns;
+    return begin((signal) => generate(model, tokenizer, textOrIds, { ...options, signal }));
   },
+  /** Begin an experiment of lab.mjs. */
+  experiment: (options) =>
+    begin((signal) => runExperiment(opened.model, opened.tokenizer, options, signal)),
   next: (run) => runs.get(run)?.tokens.next(),
   stop(run) {
     const { tokens, stop } = runs.get(run) ?? {};

@@ -5,6 +5,7 @@ import os
 from tinytorch.widgets.answer_field import AnswerField
 from tinytorch.widgets.attention_stepper import AttentionStepper
 from tinytorch.widgets.base import STATIC, show_on_a_website
+from tinytorch.widgets.cache_lab import CacheLab, record_lab
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.live_race import LiveRace
@@ -16,6 +17,7 @@ WIDGETS = (
     OperationExplorer,
     CacheMemoryExplorer,
     AttentionStepper,
+    CacheLab,
     LiveRace,
     AnswerField,
 )
@@ -26,9 +28,11 @@ if os.environ.get(STATIC):
 __all__ = [
     "AnswerField",
     "AttentionStepper",
+    "CacheLab",
     "CacheMemoryExplorer",
     "GenerationPlayer",
     "LiveRace",
     "OperationExplorer",
+    "record_lab",
     "record_run",
 ]

@@ -17,6 +17,7 @@ STYLES = (
     "answer_field",
     "attention_stepper",
     "engine_panel",
+    "cache_lab",
     "live_race",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)

@@ -1,0 +1,280 @@
+import {
+  announcer,
+  button,
+  choice,
+  commit,
+  h,
+  headingRow,
+  listen,
+  memory,
+  mount,
+  setAttributes,
+  tableOnRequest,
+  viewButtons,
+} from "./common.mjs";
+import { enginePanel } from "./engine_panel.mjs";
+
+const RIGHT = "right";
+const SHOWN_OF_PROMPT = 90; // characters
+const LONGEST = 400; // characters of a reader's own beginning
+const CLOSE = 0.005; // of two losses that are written with two decimals
+const ROUNDED = /^int/; // switches where the last digits decide
+
+let numLabs = 0;
+
+/** The first place where a text is not the right one, as far as both are written, or -1. */
+const firstDifference = (ids, right) =>
+  ids.findIndex((id, i) => i < right.length && id !== right[i]);
+
+const oneLine = (text) => text.replace(/\n+/g, " ");
+
+export function render({ model, el, signal }) {
+  const root = mount(el, "Cache lab");
+  root.classList.add("tt-lab");
+  const { element: status, say, stop: stopStatus } = announcer();
+  const record = model.get("record");
+  const names = Object.keys(record.runs);
+  let measured = {}; // whole runs of the engine, by switch
+  let own = null; // the reader's beginning, once something was run on it
+  let running = null; // { name, run, read }, while the engine works
+  let stopper = new AbortController(); // of what was started last
+
+  const chosen = () => choice(model, "switch", names);
+  /** What is known of a switch: the run under way, a whole one, or the recorded one. */
+  function known(name) {
+    if (running?.name === name) return running.run;
+    return measured[name] ?? (own === null ? record.runs[name] : null);
+  }
+
+  const rest = shortened(record.rest);
+  const given = `Loss: mean -ln p of the text “${rest}” behind the beginning.`;
+  const words = h("p", { class: "tt-words" });
+  const about = h("p", { class: "tt-note" });
+  const lanes = [lane(), lane()];
+  const pick = (name) => commit(model, { switch: name });
+  const list = switches(record.runs, pick);
+
+  const run = button("Run this switch", () => start([chosen()]), { class: "tt-play" });
+  const all = button("Run all", () => start(names));
+  const stop = button("Stop", () => end("Stopped: what was under way is dropped."));
+  const beginning = h("input", {
+    type: "text",
+    class: "tt-link",
+    maxlength: LONGEST,
+    placeholder: oneLine(record.prompt).slice(0, LONGEST),
+  });
+  beginning.addEventListener("change", forget);
+  const field = h("label", { class: "tt-field" }, h("span", {}, "Your own beginning"), beginning);
+  const source = h("p", { class: "tt-note" });
+  const live = h("div", { class: "tt-live" }, field, h("div", { class: "tt-row" }, run, all, stop));
+  const panel = enginePanel({
+    model,
+    say,
+    signal,
+    onEngine(engine) {
+      if (!engine) end("");
+      else if (!running) start([chosen()]);
+      show();
+    },
+  });
+  const data = tableOnRequest("Data as a table", () => tokenTable(known(RIGHT), known(chosen())));
+  root.append(
+    source,
+    words,
+    h("div", { class: "tt-lanes" }, ...lanes.map(({ element }) => element)),
+    about,
+    list.element,
+    h("p", { class: "tt-note" }, given),
+    panel.element,
+    live,
+    viewButtons(model, say),
+    data.details,
+    status,
+  );
+
+  function end(said) {
+    stopper.abort();
+    running = null;
+    if (said) say(said);
+    show();
+  }
+
+  /** Another beginning makes texts that are no longer comparable; losses are of the given text. */
+  function forget() {
+    end("");
+    const text = beginning.value.trim();
+    own = text || null;
+    measured = {};
+    say(own === null ? "The beginning of the recording" : "Run a switch on your beginning");
+    show();
+  }
+
+  /** Run switches one after the other, the right cache first where its text is not known here. */
+  async function start(wanted) {
+    const engine = panel.engine();
+    end("");
+    stopper = new AbortController();
+    const { signal: stopped } = stopper;
+    const queue = measured[RIGHT] || wanted.includes(RIGHT) ? wanted : [RIGHT, ...wanted];
+    try {
+      const given = record.ids.slice(0, record.start);
+      const prompt = own === null ? given : await engine.tokenizer.encode(own);
+      for (const name of queue) {
+        stopped.throwIfAborted();
+        const job = { name, read: "", run: { title: record.runs[name].title, ids: [], texts: [] } };
+        running = job;
+        await follow(engine, job, prompt, stopped);
+        measured[name] = job.run;
+        say(`${record.runs[name].title}: loss ${job.run.loss.toFixed(2)}`);
+      }
+      running = null;
+      say(queue.length > 2 ? "All switches were run" : summary());
+    } catch (error) {
+      if (stopped.aborted) return;
+      running = null;
+      panel.fail(error);
+    }
+    show();
+  }
+
+  /** One run, shown while it goes on. */
+  async function follow(engine, job, prompt, stopped) {
+    const { ids: text, start: first, one_pass: onePass } = record;
+    const maxTokens = record.runs[RIGHT].ids.length;
+    const what = { name: job.name, prompt, maxTokens, text, start: first, onePass };
+    for await (const { id, text: said, read, of, ...found } of engine.experiment(what, stopped)) {
+      if (id !== undefined) {
+        job.run.ids.push(id);
+        job.run.texts.push(said);
+      }
+      Object.assign(job.run, found); // bytes, and the loss
+      job.read = read ? ` (${read} of ${of} tokens read)` : "";
+      show();
+    }
+  }
+
+  /** What a switch does to text, loss and bytes, in two sentences. */
+  function summary() {
+    const [right, now] = [known(RIGHT), known(chosen())];
+    if (!right || !now) return "Not run on your beginning yet.";
+    if (running) {
+      const { title } = record.runs[running.name];
+      const isReading = running.run.bytes !== undefined;
+      const doing = isReading ? `reads the given text${running.read}` : "writes";
+      return `Running here: ${title}. It ${doing}.`;
+    }
+    const [kept, rightly] = [memory(now.bytes), memory(right.bytes)];
+    if (chosen() === RIGHT) return `The right cache: loss ${now.loss.toFixed(2)}, ${kept} kept.`;
+    const at = firstDifference(now.ids, right.ids);
+    const all = `All ${now.ids.length} tokens are the right ones`;
+    const text = at < 0 ? all : `Token ${at + 1} is the first wrong one`;
+    const loss = `loss ${now.loss.toFixed(2)} instead of ${right.loss.toFixed(2)}`;
+    return `${text}; ${loss}; ${kept} kept${kept === rightly ? "" : ` instead of ${rightly}`}.`;
+  }
+
+  /** Where the numbers come from, and whether Python's are the same. */
+  function origin() {
+    if (running?.name === chosen()) return "";
+    const now = measured[chosen()];
+    if (!now) return own === null ? "Recorded by Python when this page was built." : "";
+    if (own !== null) return "Computed in this page.";
+    const python = record.runs[chosen()];
+    const sameText = String(now.ids) === String(python.ids);
+    if (sameText && Math.abs(now.loss - python.loss) < CLOSE) {
+      return "Computed in this page. The same tokens and loss as recorded by Python.";
+    }
+    const isRounded = ROUNDED.test(chosen());
+    const why = isRounded ? " Between two integers, the last digit of a key decides." : "";
+    return `Computed in this page. Python's loss was ${python.loss.toFixed(2)}.${why}`;
+  }
+
+  function show() {
+    const name = chosen();
+    const [right, now] = [known(RIGHT), known(name)];
+    const prompt = own ?? record.prompt;
+    words.textContent = summary();
+    about.textContent = record.runs[name].about;
+    const at = right && now ? firstDifference(now.ids, right.ids) : -1;
+    lanes[0].show(record.runs[RIGHT].title, prompt, right, at);
+    lanes[1].show(record.runs[name].title, prompt, now, at);
+    lanes[1].element.hidden = name === RIGHT;
+    list.show(name, known, running?.name);
+    source.textContent = origin();
+    live.hidden = !panel.engine();
+    stop.disabled = !running;
+    data.refresh();
+  }
+
+  const release = listen(model, ["switch"], () => {
+    show();
+    say(summary());
+  });
+  show();
+  return () => {
+    for (const close of [release, stopStatus, panel.stop]) close();
+    stopper.abort();
+  };
+}
+
+const shortened = (text) => {
+  const line = oneLine(text).trim();
+  const end = line.lastIndexOf(" ", SHOWN_OF_PROMPT);
+  return line.length > SHOWN_OF_PROMPT ? `${line.slice(0, end)} …` : line;
+};
+
+/** A text with the place where it leaves another. */
+function lane() {
+  const title = h("strong");
+  const text = h("p", { class: "tt-tokens" });
+  const element = h("div", {}, title, text);
+  function show(name, prompt, run, at) {
+    title.textContent = name;
+    const line = oneLine(prompt);
+    const cut = line.length > SHOWN_OF_PROMPT ? `…${line.slice(-SHOWN_OF_PROMPT)}` : line;
+    const end = at < 0 ? run?.texts.length : at;
+    const part = (from, to) => oneLine(run?.texts.slice(from, to).join("") ?? "");
+    text.replaceChildren(h("span", { class: "tt-prompt" }, cut), h("b", {}, part(0, end)));
+    if (at >= 0) text.append(h("mark", {}, part(at, at + 1)), h("i", {}, part(at + 1)));
+  }
+  return { element, show };
+}
+
+/** All switches with what they do, one of which is chosen. */
+function switches(runs, pick) {
+  numLabs += 1;
+  const group = `tt-lab-${numLabs}`;
+  const rows = Object.entries(runs).map(([name, { title }]) => {
+    const input = h("input", { type: "radio", name: group, onchange: () => pick(name) });
+    const cells = [h("td"), h("td", { class: "tt-loss" }), h("td")];
+    const label = h("label", { class: "tt-check" }, input, h("span", {}, title));
+    const row = h("tr", {}, h("th", { scope: "row" }, label), ...cells);
+    row.addEventListener("click", ({ target }) => target.closest("label") || pick(name));
+    return { name, input, cells, row };
+  });
+  const head = h("thead", {}, headingRow(["Switch", "First wrong token", "Loss", "Kept"]));
+  const element = h("table", {}, head, h("tbody", {}, ...rows.map(({ row }) => row)));
+
+  function show(chosen, known, running) {
+    const right = known(RIGHT);
+    const most = Math.max(...rows.map(({ name }) => known(name)?.loss ?? 0));
+    for (const { name, input, cells, row } of rows) {
+      const run = known(name);
+      input.checked = name === chosen;
+      row.classList.toggle("tt-chosen", name === chosen);
+      setAttributes(row, { "aria-busy": name === running });
+      const at = run && right ? firstDifference(run.ids, right.ids) : -1;
+      cells[0].textContent = at < 0 ? "–" : at + 1;
+      cells[1].textContent = run?.loss?.toFixed(2) ?? "…";
+      cells[1].style.setProperty("--share", `${(100 * (run?.loss ?? 0)) / most}%`);
+      cells[2].textContent = run?.bytes ? memory(run.bytes) : "…";
+    }
+  }
+  return { element, show };
+}
+
+/** Both texts token by token. */
+function tokenTable(right, now) {
+  const quoted = (run, i) => (run?.texts[i] === undefined ? "" : `“${run.texts[i]}”`);
+  const rows = (right?.ids ?? []).map((_, i) => [String(i + 1), quoted(right, i), quoted(now, i)]);
+  return [["Token", "Right cache", now?.title ?? "With the switch"], ...rows];
+}

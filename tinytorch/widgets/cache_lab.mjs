@@ -172,7 +172,7 @@ export function render({ model, el, signal }) {
 
   /** Where the numbers come from, and whether Python's are the same. */
   function origin() {
-    if (running?.name === chosen()) return "";
+    if (running?.name === chosen()) return "Running in this page.";
     const now = measured[chosen()];
     if (!now) return own === null ? "Recorded by Python when this page was built." : "";
     if (own !== null) return "Computed in this page.";

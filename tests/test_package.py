@@ -10,7 +10,7 @@ import pytest
 import tinytorch
 
 PACKAGE = Path(tinytorch.__file__).parent
-LAYERS = ["core", "profiling", "generation", "models", "analysis", "widgets"]
+LAYERS = ["core", "profiling", "generation", "models", "analysis", "browser", "widgets"]
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

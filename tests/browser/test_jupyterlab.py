@@ -166,6 +166,10 @@ def test_a_race_of_the_kernel_stops_and_leaves_it_free(notebook):
     one.get_by_role("button", name="Stop").click()
     expect(one.locator(".tt-verdict")).to_contain_text("Stopped. Equal so far")
     assert notebook.value("race.new_tokens") == "300"
+    one.get_by_label("Your prompt").fill("an odd \x04 sign")
+    one.get_by_role("button", name="Start the race").click()
+    told = "This cannot be run: the vocabulary has no token for these bytes of the text: ['0x04']."
+    expect(one.get_by_role("alert")).to_have_text(told)
     notebook.kernel("race.prompt = 'Two dogs'")
     expect(one.get_by_label("Your prompt")).to_have_value("Two dogs")
     one.get_by_role("button", name="Reset").click()

@@ -141,11 +141,23 @@ def test_the_keyboard_alone_races(race):
     expect(button(widget, "Start the race")).to_be_focused()
 
 
-def test_an_empty_prompt_is_told(race):
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("", "The prompt is empty: write a few words."),
+        (
+            "an odd \x04 sign",
+            "This cannot be run: the vocabulary has no token for these bytes of the text: 0x04.",
+        ),
+    ],
+)
+def test_a_prompt_that_cannot_be_run_is_told(race, prompt, sentence):
     _, widget = race
-    widget.get_by_label("Your prompt").fill("")
+    before = texts(widget)
+    widget.get_by_label("Your prompt").fill(prompt)
     button(widget, "Start the race").click()
-    expect(widget.get_by_role("alert")).to_have_text("The prompt is empty: write a few words.")
+    expect(widget.get_by_role("alert")).to_have_text(sentence)
+    assert texts(widget) == before
     ask_for(widget, PROMPT, 1)
     button(widget, "Start the race").click()
     expect(widget.get_by_role("alert")).to_have_count(0)

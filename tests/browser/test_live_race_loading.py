@@ -95,6 +95,7 @@ def test_a_worker_that_is_lost_is_said_and_what_it_wrote_is_not_taken_for_whole(
         expect(widget.get_by_role("alert")).to_contain_text("The engine was stopped by the browser")
         expect(verdict(widget)).to_contain_text("Stopped. Equal so far", timeout=WITHIN)
         expect(button(widget, "Try again")).to_be_visible()
+        expect(button(widget, "Start the race")).to_be_hidden()
 
 
 def test_on_a_page_from_a_file_the_reader_chooses_the_pieces(browser, tmp_path):

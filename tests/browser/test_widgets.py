@@ -68,8 +68,8 @@ def test_a_link_is_copied(browser, site_url):
 
 @pytest.mark.parametrize("name", WIDGETS)
 def test_the_data_is_a_table_on_request(browser, site_url, name):
-    size = {"viewport": {"width": 360, "height": 740}}
-    with shown(browser, site_url, name, color_scheme="dark", **size) as (page, widget):
+    options = {"viewport": {"width": 360, "height": 740}, "reduced_motion": "reduce"}
+    with shown(browser, site_url, name, color_scheme="dark", **options) as (page, widget):
         assert widget.locator("details table").count() == 0
         widget.get_by_text("Data as a table").click()
         rows = widget.locator("details tbody tr")

@@ -68,9 +68,8 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     const hadFocus = element.contains(element.getRootNode().activeElement);
     element.replaceChildren(...parts);
     if (!hadFocus) return;
-    const next = element.querySelector("button, input") ?? element;
-    if (next === element) element.tabIndex = -1;
-    next.focus();
+    element.tabIndex = -1;
+    (element.querySelector("button:not(.tt-remove), input") ?? element).focus();
   }
 
   const note = (text) => h("p", { class: "tt-note" }, text);
@@ -90,7 +89,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   function fileField() {
     const input = h("input", { type: "file", multiple: true, accept: ".bin,.gguf" });
     input.addEventListener("change", () => input.files.length && start([...input.files]));
-    const text = `Choose the model, ${size}: all files “.bin” in the folder _static/model beside this page`;
+    const text = `Choose the model, ${size}: all files “.bin” in this website’s folder _static/model`;
     return h("label", { class: "tt-field" }, h("span", {}, text), input);
   }
 
@@ -125,7 +124,8 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
       if (!known) throw new Error("This website was built without the model.");
       own.signal.throwIfAborted();
       const loaded = await load(known, { onProgress, signal: own.signal, files });
-      if (own.signal.aborted) return loaded.close();
+      if (own.signal.aborted) loaded.close();
+      own.signal.throwIfAborted();
       loading = null;
       ready(loaded);
     } catch (error) {
@@ -146,7 +146,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   }
 
   function removeButton() {
-    return button("Remove from this browser", async () => {
+    const remove = async () => {
       try {
         const { removeWeights, site: known } = await engineScript(site.engine);
         await removeWeights(known.manifest);
@@ -154,9 +154,10 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
         else ask();
         say("The model was removed from this browser");
       } catch (error) {
-        ask(error.message);
+        fail(error);
       }
-    });
+    };
+    return button("Remove from this browser", remove, { class: "tt-remove" });
   }
 
   function fail(error) {
@@ -174,9 +175,10 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   function close() {
     loading?.abort();
     loading = null;
-    engine?.close();
-    if (engine) onEngine(null);
+    const had = engine;
     engine = null;
+    had?.close();
+    if (had) onEngine(null);
   }
 
   if (size) ask();

@@ -12,7 +12,9 @@ const oneLine = (text) => text.replace(/\n+/g, " ");
 function shortened(prompt) {
   const [head, tail] = PROMPT_ENDS;
   const text = oneLine(prompt);
-  return text.length > head + tail + 20 ? `${text.slice(0, head)} … ${text.slice(-tail)}` : text;
+  if (text.length <= head + tail + 20) return text;
+  const first = text.slice(0, head).replace(/\S*$/, "");
+  return `${first}… ${text.slice(-tail).replace(/^\S* /, "")}`;
 }
 
 /** One lane, whose pass over a text computes all of it again, or only what is new. */

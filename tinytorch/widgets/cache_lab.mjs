@@ -20,8 +20,6 @@ const LONGEST = 400; // characters of a reader's own beginning
 const CLOSE = 0.005; // of two losses that are written with two decimals
 const ROUNDED = /^int/; // switches where the last digits decide
 
-let numLabs = 0;
-
 /** The first place where a text is not the right one, as far as both are written, or -1. */
 const firstDifference = (ids, right) =>
   ids.findIndex((id, i) => i < right.length && id !== right[i]);
@@ -47,7 +45,7 @@ export function render({ model, el, signal }) {
   }
 
   const rest = shortened(record.rest);
-  const given = `Loss: mean -ln p of the text “${rest}” behind the beginning.`;
+  const given = `Loss: mean -ln p of the text “${rest}” behind the recorded beginning.`;
   const words = h("p", { class: "tt-words" });
   const about = h("p", { class: "tt-note" });
   const lanes = [lane(), lane()];
@@ -174,7 +172,7 @@ export function render({ model, el, signal }) {
 
   /** Where the numbers come from, and whether Python's are the same. */
   function origin() {
-    if (running?.name === chosen()) return "";
+    if (running?.name === chosen()) return "Running in this page.";
     const now = measured[chosen()];
     if (!now) return own === null ? "Recorded by Python when this page was built." : "";
     if (own !== null) return "Computed in this page.";
@@ -241,8 +239,7 @@ function lane() {
 
 /** All switches with what they do, one of which is chosen. */
 function switches(runs, pick) {
-  numLabs += 1;
-  const group = `tt-lab-${numLabs}`;
+  const group = `tt-lab-${Math.random()}`;
   const rows = Object.entries(runs).map(([name, { title }]) => {
     const input = h("input", { type: "radio", name: group, onchange: () => pick(name) });
     const cells = [h("td"), h("td", { class: "tt-loss" }), h("td")];

@@ -21,9 +21,9 @@ const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
 const TURNS =
-  "Both lanes are the same engine and take turns: whichever has spent less time computes its next " +
-  "token. So only one computes at a time, neither slows the other, each is where it would be if it " +
-  "ran alone, and the weights are in memory once.";
+  "In your race both lanes are the same engine and take turns: whichever has spent less time " +
+  "computes its next token. So only one computes at a time, neither slows the other, each is where " +
+  "it would be if it ran alone, and the weights are in memory once.";
 
 export function render({ model, el, signal }) {
   const root = mount(el, "Live race");

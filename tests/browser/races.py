@@ -1,6 +1,6 @@
 """What a reader does at the live race, and reads in it."""
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tinytorch.analysis import forward_operations, kv_cache_bytes
 from tinytorch.models import load_smollm2
@@ -29,6 +29,15 @@ def counts(widget: Locator) -> list[int]:
 
 def texts(widget: Locator) -> list[str]:
     return widget.locator(".tt-tokens").all_inner_texts()
+
+
+def workers_left(page: Page) -> int:
+    """Return how many workers a page has, once those that were stopped have ended."""
+    for _ in range(100):
+        if not page.workers:
+            break
+        page.wait_for_timeout(50)
+    return len(page.workers)
 
 
 def ask_for(widget: Locator, prompt: str, new_tokens: int) -> None:

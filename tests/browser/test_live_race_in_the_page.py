@@ -176,7 +176,7 @@ def test_a_race_leaves_the_page_time(race):
     before = busy_ms()
     button(widget, "Start the race").click()
     expect(verdict(widget)).to_contain_text("Both texts are equal: 12", timeout=WITHIN)
-    assert (busy_ms() - before) / 24 < 25
+    assert (busy_ms() - before) / 24 < 20
 
 
 def test_it_is_accessible_and_narrow_once_the_model_is_loaded(race):

@@ -17,6 +17,7 @@ from tests.browser.races import (
     load_model,
     texts,
     verdict,
+    workers_left,
 )
 
 
@@ -29,7 +30,7 @@ def test_after_a_reload_nothing_runs_and_the_model_is_there_until_it_is_removed(
         expect(verdict(widget)).to_contain_text("Equal so far", timeout=WITHIN)
         page.reload()
         expect(verdict(widget)).to_contain_text("Both texts are equal", timeout=WITHIN)
-        assert page.workers == []
+        assert workers_left(page) == 0
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         button(widget, "Start the model").click()
@@ -53,7 +54,7 @@ def test_loading_says_how_far_it_is_and_can_be_cancelled(browser, site_url):
         expect(button(widget, "Cancel")).to_be_focused()
         page.keyboard.press("Enter")
         expect(button(widget, re.compile("Load the model|Start the model"))).to_be_focused()
-        assert page.workers == []
+        assert workers_left(page) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import {
   viewButtons,
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
-import { raceLanes, raceNumbers } from "./race_lanes.mjs";
+import { raceLanes, raceNumbers, write } from "./race_lanes.mjs";
 import { ledger, sizesOf } from "./race_ledger.mjs";
 import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs";
 
@@ -21,9 +21,9 @@ const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
 const TURNS =
-  "Both lanes are the same engine and take turns: whichever has spent less time computes its next " +
-  "token. So only one computes at a time, neither slows the other, each is where it would be if it " +
-  "ran alone, and the weights are in memory once.";
+  "In your race both lanes are the same engine and take turns: whichever has spent less time " +
+  "computes its next token. So only one computes at a time, neither slows the other, each is where " +
+  "it would be if it ran alone, and the weights are in memory once.";
 
 export function render({ model, el, signal }) {
   const root = mount(el, "Live race");
@@ -34,6 +34,7 @@ export function render({ model, el, signal }) {
   let book = null;
   let shown = null; // { title, prompt, newTokens }: what the lanes hold
   let state = "over"; // of what the lanes hold: "running", "stopped" or "over"
+  let frame = 0; // what shows the numbers next
   let run = null; // what is under way: { stop, paused, resume }
 
   const lanes = raceLanes();
@@ -77,10 +78,16 @@ export function render({ model, el, signal }) {
   }
 
   function show() {
-    title.textContent = shown.title;
+    cancelAnimationFrame(frame);
+    frame = 0;
+    write(title, shown.title);
     lanes.show(shown.newTokens);
     numbers.show(book);
-    verdict.textContent = book.verdict(state);
+    write(verdict, book.verdict(state));
+  }
+
+  function showSoon() {
+    frame ||= requestAnimationFrame(show);
   }
 
   function finish(how) {
@@ -143,8 +150,8 @@ export function render({ model, el, signal }) {
     panel.clear();
     showControls();
     say("The race has begun");
-    title.textContent = "The race begins.";
-    verdict.textContent = "";
+    write(title, "The race begins.");
+    write(verdict, "");
     let how = "stopped";
     try {
       const tokens = await open(stopped);
@@ -152,7 +159,7 @@ export function render({ model, el, signal }) {
       for await (const token of tokens) {
         stopped.throwIfAborted();
         take(token);
-        show();
+        showSoon();
         if (own.paused) await new Promise((resolve) => (own.resume = resolve));
         stopped.throwIfAborted();
       }
@@ -172,6 +179,7 @@ export function render({ model, el, signal }) {
     if (!run) return race();
     run.paused = !run.paused;
     if (!run.paused) run.resume?.();
+    show();
     say(run.paused ? `Paused. ${verdict.textContent}` : "Goes on");
     return showControls();
   }
@@ -204,6 +212,7 @@ export function render({ model, el, signal }) {
   showControls();
   return () => {
     for (const end of [...releases, () => run?.stop.abort(), panel.stop, stopStatus]) end();
+    cancelAnimationFrame(frame);
   };
 }
 

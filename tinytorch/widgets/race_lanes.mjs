@@ -9,6 +9,12 @@ const PROMPT_ENDS = [60, 100]; // characters of a long prompt that are shown
 
 const oneLine = (text) => text.replace(/\n+/g, " ");
 
+/** Change a text, but no element: pages whose styles ask what elements hold pay for those. */
+export function write(element, text) {
+  const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
+  if (node.data !== text) node.data = text;
+}
+
 function shortened(prompt) {
   const [head, tail] = PROMPT_ENDS;
   const text = oneLine(prompt);
@@ -24,8 +30,8 @@ function lane(name, keeps) {
     h("span", { class: `tt-${of}` }),
   );
   const label = `The text ${name.toLowerCase()}`;
-  const words = h("p", { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label });
-  words.append(past, now, written);
+  const text = h("p", {}, past, now, written);
+  const words = h("div", { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label }, text);
   const progress = h("span");
   const bars = h("svg:g");
   const drawing = h(
@@ -43,24 +49,24 @@ function lane(name, keeps) {
   let count = 0;
 
   function clear(prompt, newTokens) {
-    past.textContent = written.textContent = "";
-    now.textContent = shortened(prompt);
-    bars.replaceChildren();
+    for (const span of [past, written]) write(span, "");
+    write(now, shortened(prompt));
+    const bar = (_, i) => h("svg:rect", { x: i + 0.1, width: 0.8, height: 0 });
+    bars.replaceChildren(...Array.from({ length: newTokens }, bar));
     count = 0;
     setAttributes(drawing, { viewBox: `0 0 ${Math.max(newTokens, 20)} ${HEIGHT}` });
   }
 
   /** The pass that gave this token computed the one before it, and what stands before that again. */
-  function add(text, ms) {
+  function add(token, ms) {
     if (count) {
-      past.append(now.textContent);
-      now.textContent = written.textContent;
+      past.firstChild.appendData(now.textContent);
+      write(now, written.textContent);
     }
-    written.textContent = oneLine(text);
+    write(written, oneLine(token));
     const kind = count ? state : "now";
-    bars.append(h("svg:rect", { class: `tt-${kind}`, x: count + 0.1, width: 0.8, height: ms }));
+    setAttributes(bars.children[count], { class: `tt-${kind}`, height: ms });
     count += 1;
-    words.scrollTop = words.scrollHeight;
   }
 
   function scale(most) {
@@ -68,8 +74,8 @@ function lane(name, keeps) {
   }
 
   /** Say where the lane is, and what its bars show. */
-  function tell(text, longest) {
-    progress.textContent = text;
+  function tell(where, longest) {
+    write(progress, where);
     const said = `${name}: ${count} bars, ${longest.toFixed(0)} ms at most`;
     setAttributes(drawing, { "aria-label": said });
   }
@@ -100,7 +106,7 @@ export function raceLanes() {
       one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
     });
     const longest = `A bar is the time of one token; the longest took ${duration(most)}.`;
-    note.textContent = most ? `${longest} The first is the pass over the prompt.` : "";
+    write(note, most ? `${longest} The first is the pass over the prompt.` : "");
   }
   return { element, clear, add, show };
 }
@@ -121,17 +127,17 @@ export function raceNumbers() {
 
   function show(ledger) {
     const numbers = ledger.score();
-    for (const [name, lead] of leads) lead.strong.textContent = numbers[name];
+    for (const [name, lead] of leads) write(lead.strong, numbers[name]);
     const rows = ledger.rows();
     if (!body.children.length) {
       const cells = () => [h("td"), h("td"), h("td")];
       body.append(...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())));
     }
     rows.forEach(([, ...texts], i) => {
-      texts.forEach((text, j) => (body.children[i].children[j + 1].textContent = text));
+      texts.forEach((text, j) => write(body.children[i].children[j + 1], text));
     });
     const count = ledger.both();
-    caption.textContent = `The first ${count} tokens, which both have written`;
+    write(caption, `The first ${count} tokens, which both have written`);
   }
   return { score, table, show };
 }

@@ -38,8 +38,8 @@ CELLS = {
     "the player again": "player",
     "explorer": "ipywidgets.VBox([explorer, explorer])",
     "stepper": "ipywidgets.VBox([stepper, stepper])",
-    "memory": "ipywidgets.VBox([memory, memory])",
     "race": "ipywidgets.VBox([race, race])",
+    "memory": "ipywidgets.VBox([memory, memory])",
     "linked": LINKED,
     "last": "",
 }

@@ -230,8 +230,8 @@ class CacheLab(ChapterWidget):
 
     @traitlets.validate("switch")
     def _check_switch(self, proposal):
-        if proposal["value"] not in self.record["runs"]:
-            known = list(self.record["runs"])
+        known = list(self.record.get("runs", ()))  # none: the record is refused
+        if known and proposal["value"] not in known:
             raise TraitError(f"switch must be one of {known}, got {proposal['value']!r}")
         return proposal["value"]
 

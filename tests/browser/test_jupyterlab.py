@@ -103,7 +103,8 @@ def test_a_player_plays_the_other_to_the_end(notebook):
     one.get_by_role("button", name="Play").click()
     expect(other).to_contain_text("In the cache: 6 tokens")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
-    assert notebook.value("steps == sorted(steps), steps[0], steps[-1]") == "True 0 4"
+    expected = "True 0 4"
+    assert notebook.settled("steps == sorted(steps), steps[0], steps[-1]", expected) == expected
 
 
 def test_a_chosen_model_and_a_typed_number_reach_the_other_explorer(notebook):
@@ -212,7 +213,7 @@ def test_a_recording_chosen_in_one_player_is_shown_in_the_other(notebook):
     expect(other.get_by_role("button", name="Play")).to_be_visible()
     expect(one).to_contain_text("In the cache: 7 tokens")
     state = "player.recording, player.step, player.real_speed, steps[0], steps[-1]"
-    assert notebook.value(state) == "1 5 True 0 5"
+    assert notebook.settled(state, "1 5 True 0 5") == "1 5 True 0 5"
 
 
 @pytest.mark.parametrize("name", ["player", "explorer", "memory"])

@@ -87,6 +87,17 @@ class Widgets(Notebook):
         """Return a value that the kernel has."""
         return self.kernel(f"print({name})").strip()
 
+    def settled(self, name: str, expected: str) -> str:
+        """Return a value once it is the expected one, or what it is after ten looks.
+
+        A front end sends a step when the kernel has taken the one before.
+        """
+        for _ in range(10):
+            if (value := self.value(name)) == expected:
+                break
+            self.page.wait_for_timeout(200)
+        return value
+
 
 def write_notebook(folder: Path) -> str:
     """Write the notebook and what it reads; return its name."""

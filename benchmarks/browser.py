@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import os
 import shutil
 import subprocess
@@ -28,7 +27,7 @@ from tabulate import tabulate
 
 import tinytorch.browser
 from benchmarks.prompts import LONG_STORY
-from benchmarks.run import describe_machine, summarise
+from benchmarks.run import describe_machine, save, summarise
 from tests.browser.installed import find_chromium
 from tinytorch.models import ChatTokenizer, load_smollm2, smollm2_gguf
 from tinytorch.models.download import cache_folder
@@ -68,12 +67,7 @@ def main() -> None:
         **measure(arguments.rounds),
         "load_average": {"before": load_before, "after": os.getloadavg()[0]},
     }
-    results = json.loads(json.dumps(results))
-    print(table(results))
-    output = RESULTS if arguments.commit else arguments.output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {output}")
+    save(results, RESULTS if arguments.commit else arguments.output, table)
 
 
 def measure(rounds: int) -> dict:

@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,14 +98,19 @@ def main() -> None:
         "cache_update": time_updates("transformers" in installed),
         "process": measure_memory(),
     }
+    results = save(results, RESULTS if arguments.commit else arguments.output, report)
+    if arguments.commit:
+        update_readme(results)
+
+
+def save(results: dict, output: Path, show: Callable[[dict], str]) -> dict:
+    """Print results and write them to a file; return them as they are read from it."""
     results = json.loads(json.dumps(results))
-    print(report(results))
-    output = RESULTS if arguments.commit else arguments.output
+    print(show(results))
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"written to {output}")
-    if arguments.commit:
-        update_readme(results)
+    return results
 
 
 def compare_peers(names: list[str], rounds: int) -> dict:

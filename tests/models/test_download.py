@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 from platformdirs import user_cache_path
 
 import tinytorch
+from tests.gguf_files import SMALL, TOKENS, new_writer
 from tinytorch import ModelConfig, generate
 from tinytorch.core import weight_shapes
 from tinytorch.core.layers import rotary_table, rotate
@@ -46,23 +48,7 @@ FILES = [
     "tokenizer.json",
     "weights.npy",
 ]
-TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *"abcdefghijklmnopqrstuvwxyz", "Ġ", "ab"]
-CONFIG = ModelConfig(
-    vocab_size=len(TOKENS),
-    embed_dim=64,
-    num_layers=2,
-    num_heads=4,
-    num_kv_heads=2,
-    head_dim=8,
-    mlp_dim=96,
-    max_seq_len=50,
-    norm="rmsnorm",
-    norm_eps=float(np.float32(1e-5)),
-    positions="rope",
-    rope_theta=1000.0,
-    mlp="swiglu",
-    bias=False,
-)
+CONFIG = replace(SMALL, head_dim=8, norm_eps=float(np.float32(1e-5)))
 Q4_1, Q8_0, F32 = (gguf.GGMLQuantizationType[name] for name in ("Q4_1", "Q8_0", "F32"))
 
 
@@ -104,21 +90,7 @@ def dequantise(data, kind, shape):
 def write_gguf(path):
     """Write the small model and return the numbers of its tensors by their GGUF names."""
     rng = np.random.default_rng(5)
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_vocab_size(CONFIG.vocab_size)
-    writer.add_embedding_length(CONFIG.embed_dim)
-    writer.add_block_count(CONFIG.num_layers)
-    writer.add_head_count(CONFIG.num_heads)
-    writer.add_head_count_kv(CONFIG.num_kv_heads)
-    writer.add_rope_dimension_count(CONFIG.head_dim)
-    writer.add_feed_forward_length(CONFIG.mlp_dim)
-    writer.add_context_length(CONFIG.max_seq_len)
-    writer.add_layer_norm_rms_eps(CONFIG.norm_eps)
-    writer.add_rope_freq_base(CONFIG.rope_theta)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(TOKENS)
-    writer.add_token_types([3, 3, 3] + [1] * (len(TOKENS) - 3))
-    writer.add_token_merges(["a b"])
+    writer = new_writer(path, CONFIG)
     writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %} a")
     tensors = {}
     for name, shape, kind in llama_tensors():

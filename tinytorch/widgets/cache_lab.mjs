@@ -8,6 +8,7 @@ import {
   listen,
   memory,
   mount,
+  oneLine,
   setAttributes,
   tableOnRequest,
   viewButtons,
@@ -23,8 +24,6 @@ const ROUNDED = /^int/; // switches where the last digits decide
 /** The first place where a text is not the right one, as far as both are written, or -1. */
 const firstDifference = (ids, right) =>
   ids.findIndex((id, i) => i < right.length && id !== right[i]);
-
-const oneLine = (text) => text.replace(/\n+/g, " ");
 
 export function render({ model, el, signal }) {
   const root = mount(el, "Cache lab");

@@ -99,6 +99,9 @@ export function times(ratio) {
 /** A ratio of two counts of any size. */
 export const ratioOf = (a, b) => Number((BigInt(a) * 1_000_000n) / BigInt(b)) / 1e6;
 
+/** A text without its line ends. */
+export const oneLine = (text) => text.replace(/\n+/g, " ");
+
 export function button(text, onclick, props = {}) {
   return h("button", { type: "button", onclick, ...props }, text);
 }

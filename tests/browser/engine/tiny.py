@@ -6,27 +6,11 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+from tests.gguf_files import SMALL, new_writer
 from tinytorch.core import GPT, ModelConfig
 from tinytorch.models.download import read_config, write_weights
 from tinytorch.models.layout import split_weights
 
-TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *"abcdefghijklmnopqrstuvwxyz", "Ġ", "ab"]
-SMALL = ModelConfig(
-    vocab_size=len(TOKENS),
-    embed_dim=64,
-    num_layers=2,
-    num_heads=4,
-    num_kv_heads=2,
-    head_dim=24,
-    mlp_dim=96,
-    max_seq_len=50,
-    norm="rmsnorm",
-    norm_eps=1e-5,
-    positions="rope",
-    rope_theta=1000.0,
-    mlp="swiglu",
-    bias=False,
-)
 TYPES = ("Q4_1", "Q8_0", "F32")
 SHAPES = {
     "small": SMALL,
@@ -67,23 +51,8 @@ def write_gguf(
 ) -> None:
     """Write a random model; its matrices take turns among the `types`."""
     rng = np.random.default_rng(seed)
-    writer = gguf.GGUFWriter(path, architecture)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_embedding_length(config.embed_dim)
-    writer.add_block_count(config.num_layers)
-    writer.add_head_count(config.num_heads)
-    writer.add_head_count_kv(config.num_kv_heads)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_feed_forward_length(config.mlp_dim)
-    writer.add_context_length(config.max_seq_len)
-    writer.add_layer_norm_rms_eps(config.norm_eps)
-    writer.add_rope_freq_base(config.rope_theta)
-    writer.add_tokenizer_model("gpt2")
+    writer = new_writer(path, config, architecture)
     writer.add_tokenizer_pre("smollm")
-    tokens = [*TOKENS, *(f"<{i}>" for i in range(config.vocab_size - len(TOKENS)))]
-    writer.add_token_list(tokens)
-    writer.add_token_types([3, 3, 3] + [1] * (len(tokens) - 3))
-    writer.add_token_merges(["a b"])
     for i, (name, shape) in enumerate(tensors(config)):
         scale = 0.25 if name == "token_embd" else 2 * shape[1] ** -0.5
         values = rng.standard_normal(shape, dtype=np.float32) * np.float32(scale)

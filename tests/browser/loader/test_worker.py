@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.browser.engine import tiny
 from tests.browser.loader import faults
 from tests.browser.loader.small_site import KILL, REMEMBER_WORKER, attempt, is_sentence, name
+from tests.gguf_files import TOKENS
 
 
 def test_an_iteration_can_be_left_stopped_and_run_beside_another(page, expected):
@@ -119,7 +119,7 @@ def test_a_prompt_that_does_not_fit_is_explained(page):
 def test_text_becomes_tokens_and_text_again(page):
     attempt(page, "loaded()")
     ids = page.evaluate("model.tokenizer.encode('cab z')")
-    assert [tiny.TOKENS[i] for i in ids] == ["c", "ab", "Ġ", "z"]
+    assert [TOKENS[i] for i in ids] == ["c", "ab", "Ġ", "z"]
     assert page.evaluate("(ids) => model.tokenizer.decode(ids)", ids) == "cab z"
     told = attempt(page, "model.tokenizer.encode('1')")
     assert told["code"] == "input"

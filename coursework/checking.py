@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from coursework.course import CELL_SECONDS
+from coursework.bounds import CELL_SECONDS
 from coursework.own_notebook import grade_id, home_of, is_locked, is_task, is_test, missing_tasks
 
 NOT_DONE = "not done yet"

@@ -60,10 +60,10 @@ class OwnCache:
         """Turn an error inside a ``with`` block into a `CacheError` with the student's line."""
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             line = _line_in(self.name, error)
             place = f"line {line - self.first_line + 1} of {self.name}" if line else self.name
-            message = error.msg if isinstance(error, SyntaxError) else error
+            message = error.msg if isinstance(error, SyntaxError) else _words(error)
             raise CacheError(f"{place}: {type(error).__name__}: {message}") from error
 
     def try_methods(self) -> None:
@@ -87,6 +87,14 @@ def _with_length(given: type) -> type:
             return self.seq_pos
 
     return KVCache
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error says, also where the student's ``__str__`` fails."""
+    try:
+        return str(error)
+    except Exception:
+        return "(an error that cannot say what it is)"
 
 
 def _line_in(name: str, error: Exception) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from warnings import catch_warnings, simplefilter
 
@@ -21,7 +22,13 @@ CHANGED = "not_as_released"
 
 def release_text() -> str:
     """Return the file that a student starts from."""
-    return nbformat.writes(student_notebook()) + "\n"
+    return nbformat.writes(released_notebook()) + "\n"
+
+
+@cache
+def released_notebook() -> NotebookNode:
+    """Return the file that a student starts from as a notebook, made once: do not change it."""
+    return student_notebook()
 
 
 def read_notebook(file: Path) -> NotebookNode:
@@ -37,12 +44,33 @@ def read_notebook(file: Path) -> NotebookNode:
         with catch_warnings():
             simplefilter("ignore", MissingIDFieldWarning)  # other editors write no ids
             simplefilter("ignore", DuplicateCellId)
-            return restore(nbformat.reads(text.decode(), as_version=4))
-    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError):
+            notebook = restore(nbformat.reads(text.decode(), as_version=4))
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        RecursionError,  # nested without end
+        nbformat.ValidationError,
+    ):
         raise WorkError(
             f"{file} is not a notebook any more: `tito module reset 15` keeps it as a backup "
             "and writes a fresh one"
         ) from None
+    _require_characters(notebook, file)
+    return notebook
+
+
+def _require_characters(notebook: NotebookNode, file: Path) -> None:
+    """Refuse halves of characters, which no kernel takes and no file holds."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        half = re.search("[\ud800-\udfff]", cell.source)
+        if half:
+            line = cell.source.count("\n", 0, half.start()) + 1
+            name = grade_id(cell) or f"{number} (your own)"
+            raise WorkError(
+                f"{file}: cell {name}, line {line} holds half a character ({half[0]!a}): delete it"
+            )
 
 
 def restore(notebook: NotebookNode) -> NotebookNode:
@@ -50,7 +78,7 @@ def restore(notebook: NotebookNode) -> NotebookNode:
 
     Of a cell that is there twice the last counts, as when nbgrader grades.
     """
-    released = {grade_id(cell): cell for cell in student_notebook().cells if grade_id(cell)}
+    released = {grade_id(cell): cell for cell in released_notebook().cells if grade_id(cell)}
     last = {grade_id(cell): index for index, cell in enumerate(notebook.cells)}
     cells = []
     for index, cell in enumerate(notebook.cells):
@@ -65,6 +93,8 @@ def _restored(cell: NotebookNode, original: NotebookNode) -> NotebookNode:
     restored = deepcopy(original)
     if not is_locked(original):
         restored.source = cell.source
+        if original.cell_type == "markdown" and "attachments" in cell:
+            restored["attachments"] = cell.attachments
     elif cell.source.strip() != original.source.strip():
         restored.metadata[CHANGED] = True
     return restored
@@ -104,14 +134,14 @@ def task_source(notebook: NotebookNode, name: str) -> str:
 def missing_tasks(notebook: NotebookNode) -> list[str]:
     """Return the grade_ids of the tasks that the notebook no longer has."""
     present = {grade_id(cell) for cell in notebook.cells}
-    tasks = (grade_id(cell) for cell in student_notebook().cells if is_task(cell))
+    tasks = (grade_id(cell) for cell in released_notebook().cells if is_task(cell))
     return [task for task in tasks if task not in present]
 
 
 def home_of(name: str) -> str:
     """Return the task in which a function or class of this name is to be written, or nothing."""
     definition = re.compile(rf"^(def|class) {name}\b", re.MULTILINE)
-    tasks = (cell for cell in student_notebook().cells if is_task(cell))
+    tasks = (cell for cell in released_notebook().cells if is_task(cell))
     return next((grade_id(cell) for cell in tasks if definition.search(cell.source)), "")
 
 

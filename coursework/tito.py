@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 PROMPT = "Why is the sky blue?"
 
 app = typer.Typer(
-    help="Work on a module: start it, test it, complete it, and watch your code run.",
+    help="Work on a module: start it, test it, hand it in, and watch your code run.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
 )
 module = typer.Typer(
-    help="Start, test, complete, reset a module, or see how far you are.", no_args_is_help=True
+    help="Start, test, complete, submit, reset a module, or see how far you are.",
+    no_args_is_help=True,
 )
 app.add_typer(module, name="module")
 console = Console(highlight=False, soft_wrap=True)
@@ -71,6 +72,9 @@ def start(number: Number, folder: Folder = MODULES) -> None:
         else:
             work.start(late("own_notebook").release_text())
             say(f"module {number} is ready: {work.notebook}")
+            backup = work.last_backup()
+            if backup:
+                say(f"earlier work is kept: {backup}")
     say(f'open it:    jupyter lab "{work.notebook}"')
     say(f"then try:   {work.command('test')}")
 
@@ -80,8 +84,8 @@ def check(number: Number, folder: Folder = MODULES, cell_seconds: CellSeconds = 
     """Run your notebook from the top, and say what each test found. The file stays as it is."""
     work = Workspace(folder)
     with explained():
-        passed, total = run_and_report(work, read(work), cell_seconds)
-    if passed < total:
+        results = run_and_report(work, read(work), cell_seconds)
+    if any(result.failure for result in results):
         raise typer.Exit(1)
     say(f"next:       {work.command('complete')}")
 
@@ -92,8 +96,8 @@ def complete(number: Number, folder: Folder = MODULES, cell_seconds: CellSeconds
     work = Workspace(folder)
     with explained():
         notebook = read(work)
-        passed, total = run_and_report(work, notebook, cell_seconds)
-        if passed < total:
+        results = run_and_report(work, notebook, cell_seconds)
+        if any(result.failure for result in results):
             fail("not completed: every test must pass", 1)
         write_whole(
             work.export, exported_text(late("own_notebook").task_source(notebook, "kv_cache"))
@@ -101,6 +105,25 @@ def complete(number: Number, folder: Folder = MODULES, cell_seconds: CellSeconds
         work.note(completed=now())
     say(f"module {number} is completed; your cache: {work.export}", "green")
     say(f"see it run: {work.command('demo')}")
+
+
+@module.command(epilog="Example: tito module submit 15")
+def submit(number: Number, folder: Folder = MODULES, cell_seconds: CellSeconds = None) -> None:
+    """Check your notebook as the grader receives it, and write the file to hand in."""
+    work = Workspace(folder)
+    with explained():
+        notebook, hand_in = read(work), late("hand_in")
+        results = run_and_report(work, notebook, cell_seconds)
+        write_whole(work.hand_in, hand_in.hand_in_text(notebook))
+    passed = {result.name for result in results if not result.failure}
+    points, total = hand_in.points_of_tests(notebook, passed)
+    answers = hand_in.points_of_answers()
+    say(f"points:     {points:g} of {total:g} by the tests that you see")
+    say(f"            hidden tests will count too, and answers in words have {answers:g} more")
+    for name, problem in hand_in.what_is_missing(notebook).items():
+        say(f"missing     {name}: {problem}", "yellow")
+    say(f"hand in:    {work.hand_in}")
+    say(f"            Keep its name, {work.hand_in.name}. After a change, submit again.")
 
 
 @module.command(epilog="Example: tito module status")
@@ -187,8 +210,8 @@ def read(work: Workspace) -> NotebookNode:
 
 def run_and_report(
     work: Workspace, notebook: NotebookNode, cell_seconds: int | None
-) -> tuple[int, int]:
-    """Run the notebook, print a line for each result; return how many tests passed, of how many."""
+) -> list[Result]:
+    """Run the notebook, print a line for each result; return those of the tests."""
     say(f"running {work.notebook}, as it was last saved")
     for name in late("own_notebook").changed_cells(notebook):
         say(f"note  {name}: not as it was released; the released cell runs", "yellow")
@@ -205,7 +228,7 @@ def run_and_report(
         say("not done yet: write where it says YOUR CODE HERE, and delete the line below it")
     elif passed < total:
         say("later tests build on earlier ones: begin with the first that fails")
-    return passed, total
+    return tests
 
 
 def say_result(result: Result) -> None:

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from click import unstyle
 from nbformat.v4 import new_code_cell
-from typer.testing import CliRunner
 
 from coursework import workspace
 from coursework.checking import HINTS
@@ -22,15 +20,12 @@ from coursework.own_notebook import (
     changed_cells,
     grade_id,
     is_locked,
-    is_task,
-    is_test,
     read_notebook,
     restore,
 )
-from coursework.tito import app
 from coursework.workspace import Workspace
+from tests.coursework.student_commands import TESTS, Run, cell_of, results, save, solved, tito
 
-TESTS = [grade_id(cell) for cell in student_notebook().cells if is_test(cell)]
 WRITES_AT_THE_START = (
     "self.keys[layer_idx, :, :, self.seq_pos : stop] = key",
     "self.keys[layer_idx, :, :, : key.shape[2]] = key",
@@ -40,51 +35,6 @@ WRITES_AT_THE_START = (
 @pytest.fixture
 def work(tmp_path):
     return Workspace(tmp_path / "Übungen für später")
-
-
-class Run:
-    """What a command said, without colours, and how it ended."""
-
-    def __init__(self, *words):
-        result = CliRunner().invoke(app, words)
-        self.exit_code = result.exit_code
-        self.output, self.stderr = unstyle(result.output), unstyle(result.stderr)
-
-
-def tito(work, command, *options):
-    """Run a command on a folder of modules."""
-    words = {"demo": ["demo", "15"], "status": ["module", "status"]}
-    words = words.get(command, ["module", command, "15"])
-    return Run(*words, "--folder", str(work.modules), *options)
-
-
-def cell_of(notebook, name):
-    return next(cell for cell in notebook.cells if grade_id(cell) == name)
-
-
-def save(work, notebook):
-    work.notebook.parent.mkdir(parents=True, exist_ok=True)
-    work.notebook.write_text(nbformat.writes(notebook), encoding="utf-8")
-    return work.notebook.read_bytes()
-
-
-def solved(**changes):
-    """Return the release, solved; in each named cell, one piece of text stands for another."""
-    notebook, solution = student_notebook(), instructor_notebook()
-    for cell in notebook.cells:
-        if is_task(cell):
-            cell.source = cell_of(solution, grade_id(cell)).source
-    for name, (old, new) in changes.items():
-        cell = cell_of(notebook, name)
-        assert old in cell.source
-        cell.source = cell.source.replace(old, new)
-    return notebook
-
-
-def results(output):
-    """Return what was said of each cell: its name, then pass or fail and why."""
-    lines = re.findall(r"^(pass|fail|cell|note)  (\w+)(?:: )?(.*)$", output, re.MULTILINE)
-    return {name: f"{word} {why}".strip() for word, name, why in lines}
 
 
 def test_start_writes_the_release_and_says_what_to_do_next(work):
@@ -265,7 +215,7 @@ def test_status_before_and_after(work):
     assert set(json.loads(work.record.read_text())) == {"started", "tests", "completed"}
 
 
-@pytest.mark.parametrize("command", ["start", "test", "complete", "reset"])
+@pytest.mark.parametrize("command", ["start", "test", "complete", "submit", "reset"])
 def test_only_module_15_is_here(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     run = Run("module", command, "14")
@@ -274,21 +224,11 @@ def test_only_module_15_is_here(tmp_path, monkeypatch, command):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", ["test", "complete", "reset"])
+@pytest.mark.parametrize("command", ["test", "complete", "submit", "reset"])
 def test_without_a_notebook_it_says_how_to_start(work, command):
     run = tito(work, command)
     assert run.exit_code == 2
     assert "tito module start 15" in run.stderr
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"cells": 3}', "\x00"])
-def test_a_broken_notebook_is_explained_and_can_be_reset(work, text):
-    work.notebook.parent.mkdir(parents=True)
-    work.notebook.write_text(text)
-    run = tito(work, "test")
-    assert run.exit_code == 2
-    assert "tito module reset 15" in run.stderr
-    assert tito(work, "reset", "--yes").exit_code == 0
 
 
 def test_a_notebook_of_an_editor_without_ids_is_read(work):
@@ -300,16 +240,8 @@ def test_a_notebook_of_an_editor_without_ids_is_read(work):
     assert changed_cells(read_notebook(work.notebook)) == []
 
 
-def test_a_broken_record_is_explained(work):
-    tito(work, "start")
-    work.record.write_text('{"started":')
-    run = tito(work, "status")
-    assert run.exit_code == 2
-    assert f"cannot read {work.record}" in run.stderr
-
-
 def test_each_help_has_an_example():
-    for command in ("start", "test", "complete", "status", "reset"):
+    for command in ("start", "test", "complete", "submit", "status", "reset"):
         assert f"Example: tito module {command}" in Run("module", command, "--help").output
     assert "Example: tito demo 15" in Run("demo", "--help").output
 

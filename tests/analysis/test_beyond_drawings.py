@@ -21,7 +21,7 @@ def test_a_window_keeps_its_sinks_and_the_last_tokens():
     assert fills(drawing).count("series-1") == 21 + legend
     assert fills(drawing).count("free") == 21 - kept + legend
     lost = np.mean([1 / 5, 2 / 6])
-    assert f"{lost:.0%} of it is dropped" in texts(drawing)
+    assert f"{lost:.0%} of the attention is outside" in texts(drawing)
     first = np.mean([1 / n for n in range(2, 7)])
     assert f"{first:.0%} falls on the first token" in texts(drawing)
 

@@ -67,3 +67,42 @@ def test_the_matrix_counts_what_each_check_catches():
     assert texts(drawing).count("–") == 3
     assert {"0 of 2", "1 of 2"} <= set(texts(drawing))
     assert "lost: caught by decode. stays: caught by none." in drawing.alt
+
+
+CAUSAL = np.tri(4, dtype=bool)
+
+
+def test_queries_that_see_what_they_should_have_no_cross():
+    drawing = bugs.seen_matrix(CAUSAL, CAUSAL, cached=[0, 0, 2, 3])
+    assert fills(drawing)[:16].count("free") == 6
+    assert len(elements(drawing, "circle")) == 6 + 1  # a dot for each, and in the legend
+    # Of ten visible keys, those of earlier passes are kept: two for query 2, three for query 3.
+    assert fills(drawing)[:16].count("kept") == 5
+    assert fills(drawing)[:16].count("now") == 5
+    assert drawing.alt == "4 queries and 4 keys. Each query sees what it should."
+    assert len(elements(drawing, "polyline")) == 2 + 4  # two passes end; two crosses of the legend
+
+
+def test_what_is_seen_wrongly_and_what_is_missed_are_crossed_and_told_apart():
+    found = CAUSAL.copy()
+    found[0, 3] = True
+    found[2, :2] = False
+    drawing = bugs.seen_matrix(found, CAUSAL, cached=[0, 0, 0, 3])
+    cells = fills(drawing)[:16]
+    assert cells[:4] == ["now", "free", "free", "now"]
+    assert cells[8:12] == ["free", "free", "now", "free"]
+    assert len(elements(drawing, "polyline")) == 1 + 2 * 3 + 4
+    assert "Query 0 sees [3], which it must not. Query 2 misses [0, 1]." in drawing.alt
+
+
+def test_a_query_that_is_not_computed_is_named():
+    drawing = bugs.seen_matrix(np.zeros((0, 4), bool), np.ones((1, 4), bool), cached=[4])
+    assert "no query 3" in texts(drawing)
+    assert fills(drawing)[:4] == 4 * ["free"]
+    assert drawing.alt == "One query and 4 keys. Query 3 is not computed."
+
+
+def test_queries_and_keys_must_fit():
+    for shape in ((5, 4), (4, 3), (4,)):
+        with pytest.raises(ValueError, match=r"expected up to \(4, 4\)"):
+            bugs.seen_matrix(np.ones(shape, bool), CAUSAL, cached=4 * [0])

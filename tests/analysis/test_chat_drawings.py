@@ -28,6 +28,11 @@ def test_a_box_is_as_wide_as_its_time_and_the_next_begins_where_it_ends():
     assert {"0", "0.2", "0.4", "0.6", "0.8"} <= set(texts(drawing))
 
 
+def test_each_token_of_a_run_may_have_a_state_of_its_own():
+    states = ["kept", "again", "kept", "now"]
+    assert fills(chat.time_line(RUNS, (states, "kept"))) == [*states, *4 * ["kept"]]
+
+
 def test_a_run_of_one_token_has_no_gap_to_draw():
     with pytest.raises(ValueError, match=r"at least two tokens, got \{'with': 1\}"):
         chat.time_line({"with": [3.0]}, ("kept",))

@@ -97,6 +97,23 @@ def test_stacked_bars_begin_where_the_others_end(charts):
     assert (second.get_x(), second.get_width()) == (1, 2)
 
 
+def test_a_zero_on_a_logarithmic_axis_is_written_without_a_bar():
+    values = {"": {"none": 0.0, "some": 1e-3}}
+    axes = plots.bars(values, x_label="x", alt=ALT, x_log=True, value_format="{:.0e}").figure.axes[
+        0
+    ]
+    written = {text.get_text(): text for text in axes.texts if text.get_text()}
+    assert written.keys() == {"0", "1e-03"}
+    assert written["0"].get_position() == (0.01, 0)
+
+
+@pytest.mark.parametrize(("x", "whole"), [([1, 2, 4], True), ([1.0, 2.0, 4.0], False)])
+def test_what_is_counted_has_whole_numbers_below_it(x, whole):
+    chart = plots.curves({"a": (x, [1, 1, 1])}, x_label="x", y_label="y", alt=ALT)
+    ticks = chart.figure.axes[0].get_xticks()
+    assert all(tick == int(tick) for tick in ticks) == whole
+
+
 def test_the_roof_is_the_lower_of_both_limits(charts):
     x, y = charts["roofline"].figure.axes[0].lines[0].get_data()
     np.testing.assert_allclose(y, np.minimum(200, 20 * x))

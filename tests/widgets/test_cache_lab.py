@@ -9,6 +9,7 @@ from traitlets import TraitError
 
 import tinytorch as tt
 import tinytorch.browser
+from tests.widgets.sessions import Session
 from tinytorch.core import init_weights
 from tinytorch.widgets import CacheLab, record_lab
 from tinytorch.widgets.cache_lab import SWITCHES, first_difference, loss
@@ -25,19 +26,6 @@ class Words:
 
     def decode_stream(self, ids):
         return (f" {token}" for token in ids)
-
-
-class Session:
-    """A model with a cache; a broken one forgets what it has read after each pass."""
-
-    def __init__(self, model, *, forgets: bool = False):
-        self.model, self.forgets = model, forgets
-        self.cache = tt.enable_kv_cache(model)
-
-    def feed(self, tokens):
-        if self.forgets:
-            self.cache.reset()
-        return self.model.forward(tokens)
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -225,19 +223,6 @@ def test_a_widget_is_one_module_without_imports():
     views = [view_script(widget.__name__, widget.module) for widget in WIDGETS]
     for script in (host_script(), *views):
         assert not re.search(r"^\s*(import|export) ", script, re.MULTILINE)
-
-
-def test_installing_the_package_brings_the_javascript(tmp_path):
-    project = tmp_path / "project"
-    shutil.copytree(ROOT / "tinytorch", project / "tinytorch")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, project)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path]
-    subprocess.run([*pip, project], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    sources = (ROOT / "tinytorch/widgets").iterdir()
-    assert {f"tinytorch/widgets/{file.name}" for file in sources if file.is_file()} <= packed
 
 
 def test_a_notebook_for_a_website_holds_no_widget_state(tmp_path):

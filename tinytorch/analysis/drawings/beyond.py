@@ -56,9 +56,18 @@ def attention_map(weights: np.ndarray, window: int, num_sinks: int) -> Drawing:
     bottom = 22 + size * tokens
     drawing.text(0, bottom + 12, f"{first:.0%} falls on the first token", anchor="start", size=12)
     drawing.text(
-        WIDTH / 2 + 10, bottom + 12, f"{lost:.0%} of it is dropped", anchor="start", size=12
+        WIDTH / 2 + 10,
+        bottom + 12,
+        f"{lost:.0%} of the attention is outside",
+        anchor="start",
+        size=12,
     )
-    drawing.key(bottom + 34, ("series-1", "attention"), ("kept", "kept"), ("free", "dropped"))
+    drawing.key(
+        bottom + 34,
+        ("series-1", "attention (shade: square root)"),
+        ("kept", "kept"),
+        ("free", "dropped"),
+    )
     return drawing
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tinytorch.analysis.drawings.canvas import WIDTH, Drawing
+from tinytorch.analysis.drawings.canvas import FREE, MASKED, WIDTH, Drawing
 
 TOLERANCE = 1e-3
 """How far an entry may be from the right one, relative to the largest right number."""
@@ -120,6 +120,92 @@ def _strip_alt(states: Sequence[Sequence[str]], seen: Sequence[int], pads: int) 
     return (
         f"A cache of {len(states)} layers and {len(states[0])} places.{padding} "
         f"{' '.join(parts)} The last token attends to {rest}."
+    )
+
+
+def seen_matrix(found: np.ndarray, expected: np.ndarray, cached: Sequence[int]) -> Drawing:
+    """Draw which keys each query sees, and mark those that it must not see or that it misses.
+
+    Parameters
+    ----------
+    found : ndarray of shape (T1, S), bool
+        Whether a query, row by row, sees a key.
+    expected : ndarray of shape (T2, S), bool
+        Whether it should. Queries beyond the first T1 were not computed.
+    cached : sequence of int
+        How many keys were in the cache before the pass of each of the T2 queries.
+
+    Returns
+    -------
+    Drawing
+
+    Raises
+    ------
+    ValueError
+        If there are more queries than expected, or not the same keys.
+    """
+    num_queries, num_keys = expected.shape
+    if found.ndim != 2 or found.shape[1] != num_keys or len(found) > num_queries:
+        raise ValueError(f"{found.shape} queries and keys, expected up to {expected.shape}")
+    seen = np.zeros_like(expected)
+    seen[: len(found)] = found
+    first = num_keys - num_queries  # the queries are the last tokens of the text
+    size = min(24.0, (WIDTH - 96) / num_keys)
+    drawing = Drawing(size * num_queries + 92, _seen_alt(len(found), seen, expected, first))
+    left, top = 92.0, 24.0
+    drawing.text(left - 8, 10, "key", anchor="end", size=12)
+    for key in range(num_keys):
+        drawing.text(left + size * (key + 0.5), 10, str(key), size=12)
+    for row in range(num_queries):
+        y = top + size * row
+        what = f"query {first + row}" if row < len(found) else f"no query {first + row}"
+        drawing.text(left - 8, y + size / 2, what, anchor="end", size=12)
+        for key in range(num_keys):
+            state = "kept" if key < cached[row] else "now"
+            fill = state if seen[row, key] else FREE if expected[row, key] else MASKED
+            wrong = seen[row, key] != expected[row, key]
+            _seen_cell(drawing, left + size * key, y, size, fill, wrong)
+        if row and cached[row] != cached[row - 1]:
+            drawing.line((left - 4, y), (left + size * num_keys + 4, y), width=2.5)
+    _seen_legend(drawing, top + size * num_queries + 14)
+    return drawing
+
+
+def _seen_cell(drawing: Drawing, x: float, y: float, size: float, fill: str, wrong: bool) -> None:
+    drawing.box(x, y, size, size, fill)
+    if wrong:
+        drawing.cross(x + size / 2, y + size / 2, 0.26 * size)
+
+
+def _seen_legend(drawing: Drawing, y: float) -> None:
+    rows = (
+        (("kept", False, "seen, from the cache"), ("now", False, "seen, of this pass")),
+        ((FREE, True, "missed"), ("now", True, "seen, must not be"), (MASKED, False, "hidden")),
+    )
+    for i, row in enumerate(rows):
+        x = 0.0
+        for fill, wrong, meaning in row:
+            _seen_cell(drawing, x, y + 26 * i, 18, fill, wrong)
+            drawing.text(x + 24, y + 26 * i + 9, meaning, anchor="start", size=12)
+            x += 40 + 6.8 * len(meaning)
+
+
+def _seen_alt(num_computed: int, seen: np.ndarray, expected: np.ndarray, first: int) -> str:
+    parts = []
+    for row in range(len(expected)):
+        wrong = np.flatnonzero(seen[row] & ~expected[row]).tolist()
+        missed = np.flatnonzero(expected[row] & ~seen[row]).tolist()
+        if row >= num_computed:
+            parts.append(f"Query {first + row} is not computed.")
+            continue
+        if wrong:
+            parts.append(f"Query {first + row} sees {wrong}, which it must not.")
+        if missed:
+            parts.append(f"Query {first + row} misses {missed}.")
+    queries = "One query" if len(expected) == 1 else f"{len(expected)} queries"
+    return (
+        f"{queries} and {expected.shape[1]} keys. "
+        f"{' '.join(parts) or 'Each query sees what it should.'}"
     )
 
 

@@ -12,15 +12,17 @@ TICKS = 5
 LANE = 62
 
 
-def time_line(runs: Mapping[str, Sequence[float]], states: Sequence[str]) -> Drawing:
+def time_line(
+    runs: Mapping[str, Sequence[float]], states: Sequence[str | Sequence[str]]
+) -> Drawing:
     """Draw when each token of an answer appears, for several runs on one clock.
 
     Parameters
     ----------
     runs : mapping of str to sequence of float
         For each run, the milliseconds that each token took, the first one with the prompt.
-    states : sequence of str
-        The book's state of each run, for its colour.
+    states : sequence of str, or of sequences of str
+        The book's state of each run, for its colour, or of each of its tokens.
 
     Returns
     -------
@@ -54,17 +56,23 @@ def time_line(runs: Mapping[str, Sequence[float]], states: Sequence[str]) -> Dra
         drawing.text(0, y + 9, name, anchor="start", bold=True)
         drawing.text(0, y + 25, said[name], anchor="start", size=12)
         starts = ends[name] - np.array(times) / 1e3
-        for start, ms in zip(starts, times, strict=True):
-            drawing.box(start * scale, y + 34, ms / 1e3 * scale, 20, state, stroke_width=0.8)
-    bottom = LANE * len(runs) + 4
-    drawing.line((0, bottom), (WIDTH, bottom))
+        fills = [state] * len(times) if isinstance(state, str) else state
+        for start, ms, fill in zip(starts, times, fills, strict=True):
+            drawing.box(start * scale, y + 34, ms / 1e3 * scale, 20, fill, stroke_width=0.8)
+    time_axis(drawing, LANE * len(runs) + 4, longest, "seconds since the question")
+    return drawing
+
+
+def time_axis(drawing: Drawing, y: float, longest: float, label: str) -> None:
+    """Draw an axis of seconds from 0 to `longest`, which ends 20 units before the sheet does."""
+    drawing.line((0, y), (WIDTH, y))
+    scale = (WIDTH - 20) / longest
     step = _round_step(longest / TICKS)
     for k in range(int(longest / step) + 1):
         x = k * step * scale
-        drawing.line((x, bottom), (x, bottom + 5))
-        drawing.text(max(x, 4), bottom + 14, f"{k * step:g}", size=12)
-    drawing.text(WIDTH, bottom + 28, "seconds since the question", anchor="end", size=12)
-    return drawing
+        drawing.line((x, y), (x, y + 5))
+        drawing.text(max(x, 4), y + 14, f"{k * step:g}", size=12)
+    drawing.text(WIDTH, y + 28, label, anchor="end", size=12)
 
 
 def _round_step(rough: float) -> float:

@@ -1,0 +1,182 @@
+// A run's times as distributions, and its memory over time.
+
+import { exact, h, memory, setAttributes, write } from "./common.mjs";
+import { kvCacheBytes } from "./costs.mjs";
+import { drawing, keys, shareText, timeText } from "./server_drawing.mjs";
+import { BITS } from "./server_simulation.mjs";
+import { percentile, timesOf } from "./server_summary.mjs";
+
+const STRIP = 34; // pixels
+const TITLE = 24;
+const BIN = 8;
+const MEMORY = 110;
+const MOST_COLUMNS = 400;
+
+/** Powers of ten with 2 and 5 between two times. */
+function timeTicks(low, high) {
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
+    for (const factor of [1, 2, 5]) ticks.push(factor * 10 ** power);
+  }
+  return ticks.filter((tick) => tick >= low && tick <= high);
+}
+
+/** Two histograms on one logarithmic axis: time to the first token, and time a token. */
+export function distributions({ signal }) {
+  let rows = [];
+  const view = drawing({ name: "tt-times", paint, signal });
+  const element = h("div", {}, view.svg);
+
+  function draw({ requests }) {
+    const times = requests.map(timesOf);
+    const known = (key) => times.map((time) => time[key]).filter((time) => time !== null);
+    rows = [
+      ["first token after", known("first")],
+      ["then a token every", known("perToken")],
+    ].map(([name, values]) => ({
+      name,
+      values,
+      quantiles: [0.5, 0.9].map((share) => percentile(values, share)),
+    }));
+    const said = rows.map(
+      ({ name, quantiles: [half, most] }) =>
+        `${name} ${timeText(half)} in the median, for 90 % within ${timeText(most)}`,
+    );
+    setAttributes(view.svg, { "aria-label": `Times of the requests: ${said.join("; ")}` });
+    view.refresh();
+  }
+
+  function paint(width) {
+    const all = rows.flatMap(({ values }) => values);
+    if (!all.length) return { height: 20, parts: [] };
+    const [low, high] = [Math.min(...all) / 1.2, Math.max(...all) * 1.2];
+    const x = (time) => 8 + (Math.log(time / low) / Math.log(high / low)) * (width - 16);
+    x.end = width - 8;
+    const base = (STRIP + TITLE) * rows.length;
+    const ticks = timeTicks(low, high);
+    const every = Math.ceil(ticks.length / Math.max(Math.floor(width / 75), 1));
+    const axis = ticks.flatMap((tick, i) => {
+      const line = { class: "tt-rule", x1: x(tick), x2: x(tick), y1: base, y2: base + 4 };
+      const text = { x: x(tick), y: base + 17, "text-anchor": "middle" };
+      return [h("svg:line", line), ...(i % every ? [] : [h("svg:text", text, timeText(tick))])];
+    });
+    const bars = rows.flatMap((row, i) => histogram(row, x, (STRIP + TITLE) * i));
+    return { height: base + 22, parts: [...bars, ...axis] };
+  }
+
+  /** One row: how many requests have which time, and lines at the median and 90 %. */
+  function histogram({ name, values, quantiles }, x, top) {
+    const counts = new Map();
+    for (const value of values) {
+      const bin = Math.floor(x(value) / BIN);
+      counts.set(bin, (counts.get(bin) ?? 0) + 1);
+    }
+    const base = top + TITLE + STRIP;
+    const unit = (STRIP - 4) / Math.max(...counts.values(), 1);
+    const bars = [...counts].map(([bin, count]) => {
+      const box = { x: BIN * bin, width: BIN - 1, y: base - unit * count, height: unit * count };
+      return h("svg:rect", { class: "tt-bin", ...box });
+    });
+    const lines = (values.length ? quantiles : []).map((time, i) => {
+      const ends = { x1: x(time), x2: x(time), y1: top + TITLE, y2: base };
+      return h("svg:line", { class: i ? "tt-most" : "tt-half", ...ends });
+    });
+    const [half, most] = quantiles.map(timeText);
+    const text = `${name} ${half}, for 90 % within ${most}`;
+    const rule = h("svg:line", { class: "tt-rule", x1: 8, x2: x.end, y1: base, y2: base });
+    return [h("svg:text", { x: 8, y: top + 17 }, text), ...bars, ...lines, rule];
+  }
+  return { element, draw, stop: view.stop };
+}
+
+/** The passes that stand for all of them: of each stretch of time, the fullest. */
+function columnsOf(passes, end) {
+  const columns = [];
+  for (const pass of passes) {
+    const at = Math.floor((pass.start / end) * MOST_COLUMNS);
+    const last = columns.at(-1);
+    if (last?.at !== at) columns.push({ at, pass });
+    else if (pass.numFilled > last.pass.numFilled) last.pass = pass;
+  }
+  return columns.map(({ pass }) => pass);
+}
+
+/** What the memory holds over time: tokens, empty places in held blocks, known texts, nothing. */
+export function memoryChart({ signal }) {
+  let simulation = null;
+  let x = null;
+  let shown = 0;
+  const cursor = h("svg:line", { class: "tt-cursor-line", y1: 0, y2: MEMORY });
+  const view = drawing({ name: "tt-memory", paint, signal });
+  const words = h("p", { class: "tt-note" });
+  const legend = keys([
+    ["tt-kept", "tokens in use"],
+    ["tt-reserved", "held, still empty"],
+    ["tt-cached", "free, its text still known"],
+  ]);
+  const element = h("div", { class: "tt-stack" }, view.svg, legend, words);
+
+  function draw(next) {
+    simulation = next;
+    view.refresh();
+  }
+
+  function paint(width) {
+    const { passes, server } = simulation ?? {};
+    if (!passes?.length) {
+      move(shown);
+      return { height: MEMORY, parts: [] };
+    }
+    const end = passes.at(-1).end;
+    const total = server.num_blocks * server.block_size;
+    x = (time) => 28 + (time / end) * (width - 36);
+    const y = (tokens) => MEMORY - (tokens / total) * (MEMORY - 4);
+    const columns = columnsOf(passes, end);
+    const area = (name, top) => {
+      const steps = columns.map((pass, i) => {
+        const next = columns[i + 1];
+        const isGap = next && next.start > pass.end + 1e-9 && passes.length < MOST_COLUMNS;
+        const to = isGap ? pass.end : (next?.start ?? pass.end);
+        return `H${x(pass.start)}V${y(top(pass))}H${x(to)}${isGap ? `V${MEMORY}` : ""}`;
+      });
+      return h("svg:path", { class: name, d: `M${x(0)} ${MEMORY}${steps.join("")}V${MEMORY}Z` });
+    };
+    const frame = { class: "tt-frame", x: x(0), y: 4, width: x(end) - x(0), height: MEMORY - 4 };
+    move(shown);
+    const parts = [
+      area("tt-area-cached", ({ numHeld, numCached }) => numHeld + numCached),
+      area("tt-area-held", ({ numHeld }) => numHeld),
+      area("tt-area-filled", ({ numFilled }) => numFilled),
+      h("svg:rect", frame),
+      cursor,
+    ];
+    return { height: MEMORY + 2, parts };
+  }
+
+  /** Put the cursor on a pass, and say what the memory holds in it. */
+  function move(index) {
+    shown = index;
+    const pass = simulation?.passes[index];
+    if (!pass) {
+      write(words, "");
+      setAttributes(view.svg, { "aria-label": "Memory over time: nothing is held" });
+      return;
+    }
+    if (x) setAttributes(cursor, { x1: x(pass.start), x2: x(pass.start) });
+    const { model, num_blocks: numBlocks, block_size: size } = simulation.server;
+    const total = numBlocks * size;
+    const bytes = memory(kvCacheBytes(model, total, 1, BITS));
+    const { numFilled, numHeld, numCached } = pass;
+    const of = (tokens) => `${exact(tokens)} (${shareText(tokens / total)})`;
+    const parts = [
+      `${of(numFilled)} in use`,
+      `${of(numHeld - numFilled)} held and empty`,
+      `${of(numCached)} free with a known text`,
+      `${of(total - numHeld - numCached)} free`,
+    ];
+    write(words, `Of ${exact(total)} places for tokens, ${bytes}: ${parts.join(", ")}.`);
+    const said = `Memory over time; now ${shareText(numFilled / total)} in use`;
+    setAttributes(view.svg, { "aria-label": said });
+  }
+  return { element, draw, move, stop: view.stop };
+}

@@ -1,0 +1,63 @@
+// What the drawings of the server explorer share: their size, hatches, and times as text.
+
+import { decimals, h, setAttributes } from "./common.mjs";
+
+/** A number and its unit, which a line does not part. */
+const withUnit = (value, unit) => `${decimals(value)}\u00a0${unit}`;
+
+/** A time, in three digits. */
+export function timeText(seconds) {
+  if (seconds === null) return "–";
+  if (seconds > 0 && seconds < 1e-3) return withUnit(1e6 * seconds, "µs");
+  return seconds < 1 ? withUnit(1000 * seconds, "ms") : withUnit(seconds, "s");
+}
+
+/** A share, as percent. */
+export const shareText = (share) => withUnit(100 * share, "%");
+
+let numDrawings = 0;
+
+/** Diagonal lines, for what no colour alone may say. */
+function hatch(id, name, width) {
+  const tile = { width: 5, height: 5, patternUnits: "userSpaceOnUse" };
+  const line = h("svg:path", { d: "M0 0V5", class: `tt-hatch-${name}`, "stroke-width": width });
+  const turned = { id: `${id}-${name}`, patternTransform: "rotate(45)" };
+  return h("svg:pattern", { ...turned, ...tile }, line);
+}
+
+/**
+ * An SVG that is painted for the width it has, and again when that changes. `paint` gets the width
+ * and returns the height and the elements.
+ */
+export function drawing({ name, paint, signal }) {
+  numDrawings += 1;
+  const id = `tt-drawing-${numDrawings}`;
+  const svg = h("svg:svg", { role: "img", class: name });
+  const defs = h("svg:defs", {}, hatch(id, "again", 3), hatch(id, "idle", 1.2));
+  let width = 0;
+
+  function refresh() {
+    const next = Math.round(svg.getBoundingClientRect().width);
+    if (next === 0) return;
+    width = next;
+    const { height, parts } = paint(width);
+    setAttributes(svg, { viewBox: `0 0 ${width} ${height}`, height });
+    svg.replaceChildren(defs, ...parts);
+  }
+
+  const observer = new ResizeObserver(() => {
+    if (Math.round(svg.getBoundingClientRect().width) !== width) refresh();
+  });
+  observer.observe(svg);
+  const stop = () => observer.disconnect();
+  signal?.addEventListener("abort", stop);
+  return { svg, refresh, stop, hatch: (kind) => `url(#${id}-${kind})` };
+}
+
+/** What colours and lines mean: pairs of a class and words. */
+export function keys(entries) {
+  const items = entries.map(([name, words]) =>
+    h("li", {}, h("span", { class: `tt-swatch ${name}` }), words),
+  );
+  return h("ul", { class: "tt-legend", "aria-hidden": true }, ...items);
+}

@@ -1,0 +1,273 @@
+import { cards } from "./cards.mjs";
+import {
+  announcer,
+  button,
+  choice,
+  commit,
+  exact,
+  h,
+  integers,
+  listen,
+  mount,
+  selectField,
+  setAttributes,
+  tableOnRequest,
+  viewButtons,
+  write,
+} from "./common.mjs";
+import { onPlaybackKey, playback } from "./player_playback.mjs";
+import { distributions, memoryChart } from "./server_charts.mjs";
+import { CHECKS, SETTINGS, controls } from "./server_controls.mjs";
+import { timeText } from "./server_drawing.mjs";
+import { challenge, numbersTable, requestRows } from "./server_numbers.mjs";
+import { pictures } from "./server_pictures.mjs";
+import { batch } from "./server_pool.mjs";
+import { ServerSimulation } from "./server_simulation.mjs";
+import { summarize } from "./server_summary.mjs";
+import { passAt, timeline } from "./server_timeline.mjs";
+import { POLICIES, passInWords, serverOf, settingsReader, standing } from "./server_view.mjs";
+import { serverWorkload } from "./server_workload.mjs";
+
+const PLAYED_S = 15; // of the reader's time, for a whole run
+const TICK_MS = 50;
+const PATIENCE_MS = 40;
+const CLOCK =
+  "The clock: a pass takes as long as moving its bytes, or its arithmetic if that is longer. It " +
+  "reads the weights once and the cache of each request. Nothing else takes time.";
+const MOST_PLACES = 16; // of a batch, that are drawn
+
+const rateOf = (summary) => (summary ? exact(Math.round(summary.tokens_per_second)) : "…");
+
+export function render({ model, el, signal }) {
+  const root = mount(el, "Server explorer");
+  root.classList.add("tt-server", "tt-player");
+  const { element: status, say, stop: stopStatus } = announcer();
+  const { keys, within, values: numbers } = integers(model);
+  const [models, devices] = [model.get("models"), model.get("devices")];
+  const scenarios = model.get("scenarios");
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  let summaries = {}; // by policy, null for those not run yet
+  let run = null; // of the chosen policy, at its end
+  let go = null; // to a pass of it
+  let clock = 0; // of the run, while it plays
+
+  const last = () => Math.max(run.passes.length - 1, 0);
+  const step = () => Math.min(numbers().step, last());
+  const selected = () => Math.min(numbers().selected, run.requests.length - 1);
+
+  const viewOf = settingsReader({ keys, models, devices });
+  function read() {
+    const valid = numbers();
+    const isOn = (key) => Boolean(model.get(key));
+    return viewOf((key) => valid[key] ?? (CHECKS.includes(key) ? isOn(key) : model.get(key)));
+  }
+
+  const numbersToBeat = new Map();
+  /** What a scenario's own settings reach. */
+  function toBeat(name) {
+    if (!numbersToBeat.has(name)) {
+      const view = viewOf((key) => scenarios[name].values[key]);
+      const server = serverOf(view, view.policy);
+      numbersToBeat.set(name, summarize(new ServerSimulation(serverWorkload(view), server).run()));
+    }
+    return numbersToBeat.get(name);
+  }
+
+  // The controls that lead
+
+  const scenarioButtons = Object.entries(scenarios).map(([name, { values }]) => [
+    name,
+    button(name, () => {
+      pause();
+      commit(model, { scenario: name, ...values, selected: -1 });
+    }),
+  ]);
+  const [sentence, goal] = [h("p"), h("p", { class: "tt-goal" })];
+  const named = Object.fromEntries(POLICIES.map((policy) => [policy, policy]));
+  const policies = cards("Tokens a second, by the way to batch", named, (policy) => {
+    pause();
+    commit(model, { policy });
+  });
+
+  // The run, and where it stands
+
+  const pick = (index, request) => {
+    pause();
+    commit(model, { step: index, ...(request === null ? {} : { selected: request }) });
+  };
+  const choose = (request) => commit(model, { selected: request });
+  const line = timeline({ onPick: pick, signal });
+  const player = playback({
+    root,
+    signal,
+    advance: tick,
+    onState: (playing) => write(playButton, playing ? "Pause" : playText()),
+  });
+  const playText = () => (still.matches ? "To the end" : "Play");
+  const pause = () => player.playing() && player.pause();
+  function goTo(next) {
+    pause();
+    commit(model, { step: Math.min(Math.max(next, 0), last()) });
+  }
+  function tick() {
+    clock += ((TICK_MS / 1000) * run.now) / PLAYED_S;
+    commit(model, { step: passAt(run.passes, clock) });
+    return clock >= run.now ? null : TICK_MS;
+  }
+  function toggle() {
+    if (player.playing()) return player.pause();
+    if (still.matches) return goTo(last());
+    clock = step() >= last() ? 0 : (run.passes[step()]?.start ?? 0);
+    return player.play(0);
+  }
+  const playButton = button(playText(), toggle, { class: "tt-play" });
+  const back = button("◂", () => goTo(step() - 1), { "aria-label": "Pass back" });
+  const forward = button("▸", () => goTo(step() + 1), { "aria-label": "Pass forward" });
+  const scrubber = h("input", { type: "range", min: 0, "aria-label": "Pass" });
+  scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
+  const words = h("p", { class: "tt-words" });
+  const rows = batch({ onPick: choose });
+  const drawn = pictures({ onPick: choose, signal, say });
+  const owner = selectField("Mark request", {}, (value) => choose(Number(value)));
+  const times = distributions({ signal });
+  const memoryTime = memoryChart({ signal });
+  const allNumbers = numbersTable();
+  const settings = controls({
+    model,
+    within,
+    names: { model: models.map(({ name }) => name), device: devices.map(({ name }) => name) },
+  });
+  const data = tableOnRequest("Data as a table", () => requestRows(run));
+  const titled = (text, ...parts) =>
+    h("div", { class: "tt-stack" }, h("strong", {}, text), ...parts);
+  root.append(
+    h("div", { class: "tt-row tt-scenarios" }, ...scenarioButtons.map(([, element]) => element)),
+    h("div", {}, sentence, goal),
+    policies.field,
+    line.element,
+    h("div", { class: "tt-row tt-transport" }, playButton, back, scrubber, forward),
+    words,
+    settings.element,
+    memoryTime.element,
+    h(
+      "div",
+      { class: "tt-pair" },
+      titled("This pass: tokens kept + new", rows.element),
+      drawn.element,
+    ),
+    drawn.words,
+    h("div", { class: "tt-row" }, owner.field),
+    drawn.table,
+    titled("Times of the requests (medians)", times.element),
+    allNumbers.element,
+    h("p", { class: "tt-note" }, CLOCK),
+    h("p", { class: "tt-note" }, "Keys: Space plays and pauses; arrows, Home and End move."),
+    viewButtons(model, say),
+    data.details,
+    status,
+  );
+  root.addEventListener("keydown", (event) =>
+    onPlaybackKey(event, { toggle, pause, go: goTo, step, last }),
+  );
+
+  let later; // when the other policies go on, after a run that took long
+  /** Serve the requests anew: with the chosen policy, then with the others beside it. */
+  function update() {
+    clearTimeout(later);
+    const start = performance.now();
+    const view = read();
+    const arrivals = serverWorkload(view);
+    const simulate = (policy) => new ServerSimulation(arrivals, serverOf(view, policy)).run();
+    run = simulate(view.policy);
+    summaries = Object.fromEntries(POLICIES.map((policy) => [policy, null]));
+    summaries[view.policy] = summarize(run);
+    go = standing(arrivals, serverOf(view, view.policy));
+    policies.check(view.policy);
+    settings.show(view);
+    showScenario(summaries[view.policy]);
+    showRun(summaries[view.policy]);
+    show();
+    const others = POLICIES.filter((policy) => policy !== view.policy);
+    compare(others, { simulate, start, chosen: view.policy });
+    say(`${view.policy}: ${rateOf(summaries[view.policy])} tokens a second`);
+  }
+
+  /** Run policies until a reader would notice, and the rest in a moment. */
+  function compare(waiting, { simulate, start, chosen }) {
+    while (waiting.length && performance.now() - start < PATIENCE_MS) {
+      const policy = waiting.shift();
+      summaries[policy] = summarize(simulate(policy));
+    }
+    for (const policy of POLICIES) {
+      const first = summaries[policy] ? timeText(summaries[policy].ttft_p50) : "…";
+      policies.show(policy, rateOf(summaries[policy]), `first token: median ${first}`);
+    }
+    allNumbers.show(summaries, chosen);
+    setAttributes(policies.field, { "aria-busy": waiting.length ? "true" : null });
+    const goOn = () => compare(waiting, { simulate, start: performance.now(), chosen });
+    if (waiting.length) later = setTimeout(goOn);
+  }
+
+  function showRun(summary) {
+    line.draw(run);
+    line.describe(summary);
+    times.draw(run);
+    memoryTime.draw(run);
+    rows.draw(Math.min(run.server.max_running, run.requests.length, MOST_PLACES));
+    drawn.draw(run.server.num_blocks);
+    const requests = [...run.requests.keys()].map((i) => h("option", { value: i }, String(i)));
+    owner.select.replaceChildren(h("option", { value: -1 }, "none"), ...requests);
+    setAttributes(scrubber, { max: last() });
+    data.refresh();
+  }
+
+  function showScenario(summary) {
+    const name = choice(model, "scenario", Object.keys(scenarios));
+    for (const [each, element] of scenarioButtons) {
+      setAttributes(element, { "aria-pressed": String(each === name) });
+    }
+    write(sentence, scenarios[name].text);
+    write(goal, challenge(scenarios[name], toBeat(name), summary));
+  }
+
+  /** Show the pass where the view stands. */
+  function show() {
+    const [index, request] = [step(), selected()];
+    const { simulation, step: now } = go(index);
+    const longest = Math.max(...run.requests.map(({ maxCached }) => maxCached));
+    line.move(index);
+    line.select(request);
+    memoryTime.move(index);
+    rows.show(simulation, now, longest, request);
+    drawn.show(simulation, now, { selected: request, longest });
+    owner.select.value = String(request);
+    write(words, passInWords(run, index));
+    scrubber.value = index;
+    const said = `Pass ${exact(index + 1)} of ${exact(last() + 1)}`;
+    setAttributes(scrubber, { "aria-valuetext": said });
+    say(said);
+  }
+
+  let isAsked = false;
+  /** Changes that come together make one simulation. */
+  function ask() {
+    if (isAsked) return;
+    isAsked = true;
+    queueMicrotask(() => {
+      isAsked = false;
+      update();
+    });
+  }
+  const shownAlone = ["step", "selected"];
+  const others = keys.filter((key) => !shownAlone.includes(key));
+  const releases = [
+    listen(model, ["scenario", ...others, ...SETTINGS], ask),
+    listen(model, shownAlone, () => isAsked || show()),
+  ];
+  update();
+  return () => {
+    clearTimeout(later);
+    for (const end of [...releases, player.stop, line.stop, drawn.stop, times.stop]) end();
+    for (const end of [memoryTime.stop, stopStatus]) end();
+  };
+}

@@ -1,0 +1,179 @@
+// The rows of a pass, and the blocks in memory while it is under way.
+
+import { exact, h, setAttributes, write } from "./common.mjs";
+import { drawing, keys } from "./server_drawing.mjs";
+import { blockFill, blockOwners } from "./server_simulation.mjs";
+
+export const MOST_BLOCKS = 2048;
+const MOST_ROWS = 16;
+const GAP = 2;
+const LEAST_TEXT = 17; // pixels of a block that names its owner
+const HIGHEST = 30;
+
+/** The places of a batch: what each request keeps, and what this pass computes of it. */
+export function batch({ onPick }) {
+  let rows = [];
+  const list = h("ul", { class: "tt-batch" });
+  const more = h("p", { class: "tt-note" });
+  const element = h("div", {}, list, more);
+
+  function draw(numRows) {
+    rows = Array.from({ length: numRows }, () => {
+      const parts = ["tt-kept", "tt-now"].map((name) => h("i", { class: name }));
+      const row = { id: h("span"), parts, text: h("span") };
+      row.element = h("li", {}, row.id, h("span", { class: "tt-track" }, ...parts), row.text);
+      row.element.addEventListener("click", () => row.request && onPick(row.request.index));
+      return row;
+    });
+    list.replaceChildren(...rows.map(({ element }) => element));
+  }
+
+  function show(simulation, step, longest, selected) {
+    const { running, policy, batchSize } = simulation.scheduler;
+    const { numNew, again } = step;
+    const numHidden = running.length - rows.length;
+    write(more, numHidden > 0 ? `and ${exact(numHidden)} more` : "");
+    rows.forEach((row, i) => {
+      const request = running[i];
+      row.request = request;
+      const isIdle = !request && policy === "static" && i < batchSize;
+      row.element.classList.toggle("tt-idle-row", isIdle);
+      row.element.classList.toggle("tt-mine", request?.index === selected);
+      row.parts[1].className = again.has(request) ? "tt-repeated" : "tt-now";
+      const kept = request?.table.seqPos ?? 0;
+      const fresh = numNew.get(request) ?? 0;
+      [kept, fresh].forEach((count, k) => {
+        row.parts[k].style.width = `${(100 * count) / longest}%`;
+      });
+      write(row.id, request ? String(request.index) : "");
+      const sizes = `${exact(kept)} + ${exact(fresh)}`;
+      write(row.text, request ? sizes : isIdle ? "empty" : "");
+    });
+  }
+  return { element, draw, show };
+}
+
+/** A block's owners' fill as pixels, from the bottom: what was there, and what is written now. */
+function block(size, hatch) {
+  const frame = h("svg:rect", { width: size, height: size });
+  const part = (name) => h("svg:rect", { class: name, width: size });
+  const [kept, now] = [part("tt-kept"), part("tt-now")];
+  const text = h("svg:text", { "text-anchor": "middle", x: size / 2, y: size / 2 + 4 });
+  const withText = size >= LEAST_TEXT ? [text] : [];
+  const element = h("svg:g", {}, kept, now, frame, ...withText);
+  let drawn = "";
+
+  function show({ state, before, after, isAgain, label }) {
+    const next = `${state} ${before} ${after} ${isAgain} ${label}`;
+    if (next === drawn) return;
+    drawn = next;
+    const [low, high] = [before * size, after * size];
+    setAttributes(frame, { class: `tt-block ${state}` });
+    setAttributes(kept, { y: size - low, height: low });
+    const paint = { class: isAgain ? "tt-is-again" : "tt-now", fill: isAgain && hatch };
+    setAttributes(now, { y: size - high, height: high - low, ...paint });
+    if (withText.length) write(text, label);
+  }
+  return { element, show };
+}
+
+const numColumns = (numBlocks, width) =>
+  [16, 32, 64].find((count) => numBlocks / count <= MOST_ROWS && width / count <= HIGHEST + 12) ??
+  64;
+
+/** What each block holds in this pass: tokens before it and after it, and who owns it. */
+function contents(simulation, step) {
+  const { running } = simulation.scheduler;
+  const [before, after] = [new Map(), step.numNew].map((numNew) =>
+    blockFill(running, simulation.pool, numNew),
+  );
+  const again = new Set([...step.again].flatMap(({ table }) => table.blocks));
+  return { before, after, owners: blockOwners(running), again, size: simulation.pool.blockSize };
+}
+
+/** All blocks as boxes; `select` marks those of a request. */
+export function pool({ onPick, signal }) {
+  let blocks = [];
+  let now = null; // what is shown
+  const view = drawing({ name: "tt-pool", paint, signal });
+  const element = h(
+    "div",
+    { class: "tt-stack" },
+    view.svg,
+    keys([
+      ["tt-kept", "kept"],
+      ["tt-now", "written in this pass"],
+      ["tt-again", "written again"],
+      ["tt-shared", "×n: held by n requests"],
+      ["tt-cached", "free, its text still known"],
+      ["tt-free", "free"],
+    ]),
+  );
+
+  function draw(numBlocks) {
+    blocks = new Array(numBlocks);
+    now = null;
+    view.refresh();
+  }
+
+  function paint(width) {
+    const columns = numColumns(blocks.length, width);
+    const pitch = Math.min(width / columns, HIGHEST + GAP);
+    const size = Math.max(pitch - GAP, 2);
+    blocks = Array.from({ length: blocks.length }, () => block(size, view.hatch("again")));
+    const parts = blocks.map(({ element: part }, i) => {
+      const [x, y] = [(i % columns) * pitch, Math.floor(i / columns) * pitch];
+      setAttributes(part, { transform: `translate(${x + 1} ${y + 1})`, "data-block": i });
+      return part;
+    });
+    if (now) fill();
+    return { height: Math.ceil(blocks.length / columns) * pitch + 2, parts };
+  }
+
+  /** Return the same in words. */
+  function show(simulation, step, { selected }) {
+    now = { simulation, step, selected };
+    if (blocks[0]) fill();
+    else view.refresh(); // it was hidden when it should have been drawn
+    const words = blocksInWords(simulation);
+    setAttributes(view.svg, { "aria-label": `Memory: ${words}` });
+    return words;
+  }
+
+  function fill() {
+    const { simulation, step, selected } = now;
+    const { before, after, owners, again, size } = contents(simulation, step);
+    blocks.forEach((each, id) => {
+      const held = owners.get(id) ?? [];
+      const isKnown = simulation.pool.isKnown(id);
+      const unheld = isKnown ? "tt-cached" : "tt-free";
+      const kind = ["tt-held", "tt-shared"][Math.min(held.length, 2) - 1] ?? unheld;
+      const state = held.includes(selected) ? `${kind} tt-mine` : kind;
+      const label = held.length > 1 ? `×${held.length}` : String(held[0] ?? "");
+      const parts = [before, after].map((fill) => fill[id] / size);
+      const isAgain = again.has(id) && parts[1] > parts[0];
+      each.show({ state, before: parts[0], after: parts[1], isAgain, label });
+    });
+  }
+
+  view.svg.addEventListener("click", ({ target }) => {
+    const id = Number(target.closest("[data-block]")?.dataset.block ?? -1);
+    const running = now?.simulation.scheduler.running ?? [];
+    const owner = running.find(({ table: own }) => own.blocks.includes(id));
+    if (owner) onPick(owner.index);
+  });
+  return { element, draw, show, stop: view.stop };
+}
+
+function blocksInWords({ pool: { numBlocks, refCounts, numFree, numFreeKnown: cached } }) {
+  const held = refCounts.filter((count) => count > 0).length;
+  const shared = refCounts.filter((count) => count > 1).length;
+  const counts = [
+    `${exact(held)} of ${exact(numBlocks)} blocks held`,
+    `${exact(shared)} of them shared`,
+    `${exact(cached)} free with a known text`,
+    `${exact(numFree - cached)} free`,
+  ];
+  const most = numBlocks === MOST_BLOCKS ? " There are never more here." : "";
+  return `${counts.join(", ")}.${most}`;
+}

@@ -1,0 +1,163 @@
+// The blocks with a known text as a radix tree: where texts begin alike, and where they part.
+
+import { linearTicks } from "./chart.mjs";
+import { exact, h, setAttributes } from "./common.mjs";
+import { drawing, keys } from "./server_drawing.mjs";
+import { blockOwners } from "./server_simulation.mjs";
+import { sum } from "./server_summary.mjs";
+
+const MOST_ENDS = 12;
+const DEPTH = 156; // pixels of all ends together
+const WIDEST_END = 26;
+const LABEL_PLACE = 66; // pixels beside the longest text
+const DIGIT = 7;
+
+/**
+ * Runs of known blocks one behind the other that the same requests hold: {start, blocks, tokens,
+ * holders, runs}, of which `start` is the tokens before it, and `runs` are those that follow.
+ */
+export function prefixRuns({ pool: { known, blockSize }, scheduler }) {
+  const { running, textNumbers } = scheduler;
+  const owners = blockOwners(running);
+  const holdersOf = (text) => owners.get(known.get(text)) ?? [];
+  const behind = new Map(Array.from(known.keys(), (text) => [text, []]));
+  const first = [];
+  for (const text of [...known.keys()].sort((a, b) => a - b)) {
+    (behind.get(textNumbers.place(text).before) ?? first).push(text);
+  }
+
+  function runFrom(text) {
+    const holders = holdersOf(text);
+    const blocks = [];
+    let next = [text];
+    while (next.length === 1 && String(holdersOf(next[0])) === String(holders)) {
+      blocks.push(known.get(next[0]));
+      next = behind.get(next[0]);
+    }
+    const start = blockSize * textNumbers.place(text).index;
+    return { start, blocks, tokens: blockSize * blocks.length, holders, runs: next.map(runFrom) };
+  }
+  return first.map(runFrom);
+}
+
+/** A tree's runs, each before those that follow it. */
+const allRuns = (runs) => runs.flatMap((run) => [run, ...allRuns(run.runs)]);
+const endsOf = (runs) => allRuns(runs).filter((run) => !run.runs.length);
+const endOf = ({ start, tokens }) => start + tokens;
+
+/** The tree of a few ends: of the selected request first, then those that are held, then long. */
+export function fewEnds(runs, selected) {
+  const rank = ({ holders }) => (holders.includes(selected) ? 2 : Math.min(holders.length, 1));
+  const ends = endsOf(runs).sort((a, b) => rank(b) - rank(a) || endOf(b) - endOf(a));
+  const drawn = new Set(ends.slice(0, MOST_ENDS));
+  const part = (all) =>
+    all.flatMap((run) => {
+      const below = part(run.runs);
+      return drawn.has(run) || below.length ? [{ ...run, runs: below }] : [];
+    });
+  return part(runs);
+}
+
+function treeInWords(runs, drawn, { share_prefixes: isSharing }) {
+  if (!isSharing) return "Sharing is off, so no block is known by its text.";
+  const all = allRuns(runs);
+  if (!all.length) return "No block with a known text yet.";
+  const numHolders = ({ holders }) => holders.length;
+  const count = (some) => sum(some.map(({ blocks }) => blocks.length));
+  const held = count(all.filter(numHolders));
+  const counts = `${exact(count(all))}, of which ${exact(held)} are held`;
+  const said = [`Blocks with a known text: ${counts}.`];
+  const [most] = [...all].sort((a, b) => numHolders(b) - numHolders(a) || endOf(b) - endOf(a));
+  const by = `held once for ${exact(numHolders(most))} requests`;
+  const beginning = `The most shared beginning has ${exact(endOf(most))} tokens, ${by}.`;
+  said.push(numHolders(most) > 1 ? beginning : "No two requests share one.");
+  const lost = count(allRuns(runs.filter(({ start }) => start > 0)));
+  if (lost) said.push(`${exact(lost)} cannot be found: what was before them is forgotten.`);
+  const numEnds = endsOf(runs).length;
+  const numHidden = numEnds - endsOf(drawn).length;
+  const rest = count(all) - count(allRuns(drawn));
+  const ends = `${exact(numHidden)} of ${exact(numEnds)} ends`;
+  if (numHidden) said.push(`Not drawn: ${ends}, ${exact(rest)} of the blocks.`);
+  return said.join(" ");
+}
+
+/** The tree as boxes: to the right the text goes on, and a box is as high as what follows it. */
+export function prefixTree({ signal }) {
+  let [drawn, scale] = [[], 1];
+  const view = drawing({ name: "tt-tree", paint, signal });
+  const element = h(
+    "div",
+    { class: "tt-stack" },
+    view.svg,
+    keys([
+      ["tt-kept", "tokens (n): of request n"],
+      ["tt-shared", "×n: of n requests"],
+      ["tt-cached", "free, still known"],
+    ]),
+  );
+
+  function paint(width) {
+    if (!drawn.length) return { height: DEPTH + 18, parts: [nothing(width)] };
+    const right = width - LABEL_PLACE;
+    const x = (tokens) => 1 + (tokens * (right - 1)) / scale;
+    const high = Math.min(DEPTH / Math.max(endsOf(drawn).length, 1), WIDEST_END);
+    let line = 0;
+    const box = (run) => {
+      const top = line;
+      const below = run.runs.flatMap(box);
+      if (!below.length) line += 1;
+      return [boxOf(run, { x, y: top * high + 1, height: (line - top) * high - 2 }), ...below];
+    };
+    const y = DEPTH + 15;
+    const ticks = linearTicks(0, scale, 3).filter(Number.isInteger);
+    const axis = ticks.map((tick) => {
+      const at = { x: x(tick), y, "text-anchor": tick ? "middle" : "start" };
+      return h("svg:text", at, exact(tick));
+    });
+    const rule = h("svg:line", { class: "tt-rule", x1: 0, x2: right, y1: DEPTH, y2: DEPTH });
+    const unit = h("svg:text", { x: width, y, "text-anchor": "end" }, "tokens");
+    return { height: DEPTH + 18, parts: [...drawn.flatMap(box), rule, ...axis, unit] };
+  }
+
+  function nothing(width) {
+    const middle = { x: width / 2, y: DEPTH / 2, "text-anchor": "middle" };
+    return h("svg:text", middle, "no block with a known text");
+  }
+
+  function boxOf({ start, tokens, holders, isMine, runs }, { x, y, height }) {
+    const [left, width] = [x(start), Math.max(x(start + tokens) - x(start) - 2, 1)];
+    const states = ["tt-cached", "tt-held tt-kept", "tt-shared tt-kept"];
+    const state = states[Math.min(holders.length, 2)];
+    const one = holders.length ? ` (${holders[0]})` : "";
+    const label = exact(tokens) + (holders.length > 1 ? ` ×${holders.length}` : one);
+    const by = holders.length ? `held by ${holders.join(", ")}` : "free, its text still known";
+    const look = `tt-block ${state}${isMine ? " tt-mine" : ""}`;
+    const frame = { class: look, x: left, y, width, height };
+    const isInside = runs.length > 0;
+    const middle = { y: y + height / 2 + 4, "text-anchor": isInside ? "middle" : "start" };
+    const isOnColour = isInside && holders.length > 0;
+    const name = { ...middle, class: isOnColour && "tt-on-colour" };
+    const at = { ...name, x: isInside ? left + width / 2 : left + width + 4 };
+    const isNamed = !isInside || label.length * DIGIT < width;
+    return h(
+      "svg:g",
+      { "data-request": holders[0] ?? null },
+      h("svg:title", {}, `${exact(tokens)} tokens after ${exact(start)}: ${by}`),
+      h("svg:rect", frame),
+      isNamed ? h("svg:text", at, label) : null,
+    );
+  }
+
+  /** Return the same in words. */
+  function show(simulation, _, { selected, longest }) {
+    const runs = prefixRuns(simulation);
+    scale = longest;
+    drawn = fewEnds(runs, selected);
+    for (const run of allRuns(drawn)) run.isMine = run.holders.includes(selected);
+    view.refresh();
+    const words = treeInWords(runs, drawn, simulation.server);
+    setAttributes(view.svg, { "aria-label": `Tree of known texts: ${words}` });
+    return words;
+  }
+  return { element, show, stop: view.stop };
+}

@@ -1,0 +1,148 @@
+// Each request as a row: when it waits, reads its prompt, writes, and gives up its blocks.
+
+import { linearTicks } from "./chart.mjs";
+import { exact, h, setAttributes } from "./common.mjs";
+import { drawing, keys, timeText } from "./server_drawing.mjs";
+
+const LEFT = 28;
+const RIGHT = 8;
+const FOOT = 20;
+const LEAST_LABEL = 12; // pixels that a row's number needs
+const REFUSAL = 190; // pixels that a refusal in words needs
+
+/** The pass under way at a time; after the last one, the last. */
+export function passAt(passes, time) {
+  let [low, high] = [0, passes.length - 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (passes[middle].end > time) high = middle;
+    else low = middle + 1;
+  }
+  return Math.max(low, 0);
+}
+
+const rowHeight = (numRows) => Math.min(Math.max(Math.floor(340 / numRows), 7), 16);
+
+/** One stretch of a request: waiting is a line, computing a box, an empty place a hatch. */
+function stretch([state, start, end], { x, y, row, hatch }) {
+  const [from, width] = [x(start), Math.max(x(end) - x(start), 1)];
+  if (state === "queued" || state === "preempted") {
+    const middle = y + row / 2;
+    const ends = { x1: from, x2: from + width, y1: middle, y2: middle };
+    return h("svg:line", { class: `tt-${state}`, ...ends });
+  }
+  const isHigh = state === "prefill" || state === "again";
+  const inset = isHigh ? 1 : Math.max(Math.floor(row / 4), 1);
+  const box = { x: from, y: y + inset, width, height: row - 2 * inset };
+  if (state === "again" || state === "idle") {
+    return h("svg:rect", { class: `tt-stretch tt-is-${state}`, fill: hatch(state), ...box });
+  }
+  const colour = state === "prefill" ? "tt-now" : "tt-kept";
+  return h("svg:rect", { class: `tt-stretch ${colour}`, ...box });
+}
+
+/** The time line; `onPick` is told the pass and the request under a press. */
+export function timeline({ onPick, signal }) {
+  let simulation = null;
+  let place = null;
+  let [shown, selected] = [0, -1];
+  const cursor = h("svg:rect", { class: "tt-cursor", y: 0 });
+  const mark = h("svg:rect", { class: "tt-mark", x: 0 });
+  const view = drawing({ name: "tt-timeline", paint, signal });
+  const element = h(
+    "div",
+    {},
+    view.svg,
+    keys([
+      ["tt-now", "reads its prompt"],
+      ["tt-kept", "writes, a token a pass"],
+      ["tt-again", "computes again what it had lost"],
+      ["tt-idle", "its place stays empty"],
+      ["tt-queued", "waits"],
+      ["tt-preempted", "waits again"],
+    ]),
+  );
+
+  function draw(next) {
+    simulation = next;
+    view.refresh();
+  }
+
+  function paint(width) {
+    if (!simulation) return { height: 0, parts: [] };
+    const { requests, passes } = simulation;
+    const last = passes.at(-1)?.end || 1;
+    const row = rowHeight(requests.length);
+    const unit = (width - LEFT - RIGHT) / last;
+    const x = (time) => LEFT + time * unit;
+    const base = row * requests.length;
+    place = { row, x, time: (pixels) => (pixels - LEFT) / unit, width, base };
+    const every = Math.ceil(LEAST_LABEL / row);
+    const rows = requests.flatMap((request) => {
+      const y = row * request.index;
+      const label = { x: LEFT - 6, y: y + row / 2 + 4, "text-anchor": "end" };
+      const ends = request.tokenTimes.length ? x(request.tokenTimes.at(-1)) : null;
+      return [
+        request.index % every ? null : h("svg:text", label, String(request.index)),
+        ...request.stretches.map((each) => stretch(each, { x, y, row, hatch: view.hatch })),
+        ends && h("svg:line", { class: "tt-end", x1: ends, x2: ends, y1: y + 1, y2: y + row - 1 }),
+        request.refused ? refusal(x(request.arrivedAt), y, row) : null,
+      ].filter((part) => part !== null);
+    });
+    const ticks = linearTicks(0, last, Math.max(2, Math.floor(width / 110)));
+    const axis = ticks.map((tick) => {
+      const anchor = x(tick) > width - 30 ? "end" : tick === 0 ? "start" : "middle";
+      const at = { x: x(tick), y: base + 15, "text-anchor": anchor };
+      return h("svg:text", at, tick === 0 ? "0" : timeText(tick));
+    });
+    setAttributes(mark, { width, height: row });
+    setAttributes(cursor, { height: base });
+    move(shown);
+    select(selected);
+    return { height: base + FOOT, parts: [mark, ...rows, cursor, ...axis] };
+  }
+
+  function refusal(x, y, row) {
+    const isLate = x > place.width - REFUSAL;
+    const at = isLate ? { x: place.width, "text-anchor": "end" } : { x: x + 2 };
+    return h("svg:text", { ...at, y: y + row / 2 + 4 }, "refused: longer than the pool");
+  }
+
+  /** Put the cursor on a pass. */
+  function move(index) {
+    shown = index;
+    const pass = simulation?.passes[index];
+    if (!pass || !place) return;
+    const width = Math.max(place.x(pass.end) - place.x(pass.start), 2);
+    setAttributes(cursor, { x: place.x(pass.start), width });
+  }
+
+  /** Mark a request's row; -1 is none. */
+  function select(index) {
+    selected = index;
+    mark.style.display = index < 0 ? "none" : "";
+    if (place && index >= 0) setAttributes(mark, { y: place.row * index });
+  }
+
+  function describe({ tokens_per_second: rate, idle_rows: idle, num_preemptions: preempted }) {
+    const { requests, passes } = simulation;
+    const said = [
+      `${exact(requests.length)} requests in ${timeText(passes.at(-1)?.end ?? 0)}`,
+      `${exact(Math.round(rate))} tokens a second`,
+      `${Math.round(100 * idle)} % of the places in batches stay empty`,
+      `${exact(preempted)} preemptions`,
+    ];
+    setAttributes(view.svg, { "aria-label": `Time line: ${said.join(", ")}` });
+  }
+
+  function pick({ clientX, clientY }, withRow) {
+    if (!place || !simulation.passes.length) return;
+    const { left, top } = view.svg.getBoundingClientRect();
+    const row = Math.floor((clientY - top) / place.row);
+    const isRow = withRow && row >= 0 && row < simulation.requests.length;
+    onPick(passAt(simulation.passes, place.time(clientX - left)), isRow ? row : null);
+  }
+  view.svg.addEventListener("pointerdown", (event) => pick(event, true));
+  view.svg.addEventListener("pointermove", (event) => event.buttons && pick(event, false));
+  return { element, draw, move, select, describe, stop: view.stop };
+}

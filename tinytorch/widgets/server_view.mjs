@@ -1,0 +1,67 @@
+// The settings of a view, the server that they describe, and its passes one by one.
+
+import { exact, memory } from "./common.mjs";
+import { CHECKS } from "./server_controls.mjs";
+import { timeText } from "./server_drawing.mjs";
+import { MOST_BLOCKS } from "./server_pool.mjs";
+import { ServerSimulation } from "./server_simulation.mjs";
+
+export const POLICIES = ["one by one", "static", "continuous"];
+
+/** The step of a run that has none. */
+const NOTHING = { numNew: new Map(), again: new Set() };
+
+/** A function that makes settings usable, whatever a link or a kernel put there. */
+export function settingsReader({ keys: numbers, models, devices }) {
+  return function viewOf(get) {
+    const all = Object.fromEntries([...numbers, ...CHECKS].map((key) => [key, get(key)]));
+    const spec = models.find(({ name }) => name === get("model")) ?? models[0];
+    const machine = devices.find(({ name }) => name === get("device")) ?? devices[0];
+    const policy = POLICIES.includes(get("policy")) ? get("policy") : POLICIES[0];
+    return { ...all, spec, machine, policy, model: spec.name, device: machine.name };
+  };
+}
+
+/** The server of a view, with one of the policies; as ServerExplorer.server. */
+export function serverOf(view, policy) {
+  const isOne = policy === POLICIES[0];
+  return {
+    ...view,
+    model: view.spec,
+    device: view.machine,
+    num_blocks: Math.min(Math.floor(view.cache_tokens / view.block_size) || 1, MOST_BLOCKS),
+    max_running: isOne ? 1 : view.max_running,
+    max_tokens_per_step: Math.max(view.max_tokens_per_step, view.max_running),
+    policy: isOne ? "continuous" : policy,
+  };
+}
+
+/** A run that stands at a pass: it goes on from there, and begins again where it must go back. */
+export function standing(arrivals, server) {
+  let [simulation, steps, step, at] = [null, null, null, Infinity];
+  return function go(index) {
+    if (index < at) {
+      simulation = new ServerSimulation(arrivals, server);
+      steps = simulation.steps();
+      at = -1;
+    }
+    for (; at < index; at += 1) step = steps.next().value;
+    return { simulation, step: step ?? NOTHING };
+  };
+}
+
+/** A pass in words: when, what it computes, and what its time is spent on. */
+export function passInWords({ passes, server }, index) {
+  const pass = passes[index];
+  if (!pass) return "No request fits in the memory.";
+  const { bytes_per_second: bandwidth, operations_per_second: peak } = server.device;
+  const [moving, computing] = [pass.numBytes / bandwidth, pass.operations / peak];
+  const bytes = `moving ${memory(pass.numBytes)} takes ${timeText(moving)}`;
+  const operations = `arithmetic ${timeText(computing)}`;
+  const spent = moving >= computing ? `${bytes}, ${operations}` : `${operations}, ${bytes}`;
+  const requests = pass.numRunning === 1 ? "request" : "requests";
+  const tokens = pass.numTokens === 1 ? "token" : "tokens";
+  const place = `Pass ${exact(index + 1)} of ${exact(passes.length)}, at ${timeText(pass.start)}`;
+  const work = `${exact(pass.numRunning)} ${requests}, ${exact(pass.numTokens)} new ${tokens}`;
+  return `${place}: ${work}; ${spent}.`;
+}

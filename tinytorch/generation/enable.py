@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -69,9 +70,30 @@ def enable_kv_cache(
         raise ValueError(
             f"max_seq_len={max_seq_len} exceeds the model's max_seq_len={model.max_seq_len}"
         )
+    set_kv_cache(model, cache)
+    return cache
+
+
+def set_kv_cache(model: object, cache: KVCache) -> None:
+    """Make `model` use `cache`, as `enable_kv_cache` does with a new one.
+
+    Parameters
+    ----------
+    model : GPT or similar
+    cache : KVCache
+        Or another with its verbs. One that lies elsewhere has a method ``forwards``, which gives
+        parts of the model forward passes that ask it.
+
+    Raises
+    ------
+    AttributeError
+        As `enable_kv_cache`.
+    ValueError
+        If the cache was made for a model of another shape.
+    """
+    require_fit(model, cache)
     disable_kv_cache(model)
     _attach(model, cache)
-    return cache
 
 
 def new_kv_cache(
@@ -88,7 +110,7 @@ def new_kv_cache(
 
 def disable_kv_cache(model: object) -> None:
     """Give `model` its plain ``forward`` back. Does nothing if it has no cache."""
-    for part in (model, *(block.attention for block in model.blocks)):
+    for part in (model, *model.blocks, *(block.attention for block in model.blocks)):
         patched = vars(part).get("forward")
         if hasattr(patched, "cache"):
             del part.forward
@@ -173,9 +195,15 @@ def require_fit(model: object, cache: KVCache, batch_size: int | None = None) ->
 
 
 def _attach(model: object, cache: KVCache) -> None:
+    forwards = getattr(cache, "forwards", None) or partial(_cached_forwards, cache)
+    for part, forward in forwards(model):
+        _patch(part, cache, forward)
+
+
+def _cached_forwards(cache: KVCache, model: object) -> Iterator[tuple[object, Callable]]:
     for layer_idx, block in enumerate(model.blocks):
-        _patch(block.attention, cache, _cached_attention(block.attention, cache, layer_idx))
-    _patch(model, cache, _cached_model(model.forward, cache))
+        yield block.attention, _cached_attention(block.attention, cache, layer_idx)
+    yield model, _cached_model(model.forward, cache)
 
 
 def _patch(part: object, cache: KVCache, forward: Callable) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import shutil
 import subprocess
@@ -22,21 +23,23 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from tabulate import tabulate
 
 import tinytorch.browser
 from benchmarks.prompts import LONG_STORY
 from benchmarks.run import describe_machine, save, summarise
 from tests.browser.installed import find_chromium
+from tinytorch.browser.pieces import write_pieces
 from tinytorch.models import ChatTokenizer, load_smollm2, smollm2_gguf
-from tinytorch.models.download import cache_folder
+from tinytorch.models.download import WHEEL, cache_folder
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "browser_results.json"
 WLLAMA = "3.13.0"
 PROMPT_LENGTHS = (64, 512)
 NUM_DECODED = 32
+QUESTION = "What is a cache? Answer in one sentence."
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ISOLATION = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -64,10 +67,25 @@ def main() -> None:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "rounds": arguments.rounds,
         "num_decoded": NUM_DECODED,
+        "one_thread": measure_limits(),
         **measure(arguments.rounds),
         "load_average": {"before": load_before, "after": os.getloadavg()[0]},
     }
     save(results, RESULTS if arguments.commit else arguments.output, table)
+
+
+def measure_limits() -> dict[str, float]:
+    """Measure how fast NumPy reads and multiplies with one thread, in a process of its own."""
+    code = (
+        "import json; from benchmarks.run import measure_bandwidth, measure_peak; "
+        "print(json.dumps([measure_bandwidth(), measure_peak()]))"
+    )
+    one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=one_thread, check=True, capture_output=True, text=True
+    )
+    bandwidth, peak = json.loads(answer.stdout)
+    return {"memory_bandwidth_gb_per_s": bandwidth, "float32_gflop_per_s": peak}
 
 
 def measure(rounds: int) -> dict:
@@ -75,7 +93,7 @@ def measure(rounds: int) -> dict:
     tokenizer = load_smollm2()[1]
     timings = {name: {length: [] for length in PROMPT_LENGTHS} for name in IMPLEMENTATIONS}
     texts = {name: [] for name in IMPLEMENTATIONS}
-    with opened_pages() as (version, pages):
+    with opened_pages() as (version, pages, kept):
         load_ms = {name: page.evaluate("() => running.loadMs") for name, page in pages.items()}
         for turn in range(rounds + 1):
             for length in PROMPT_LENGTHS:
@@ -91,9 +109,14 @@ def measure(rounds: int) -> dict:
                     )
                     if turn > 0:
                         timings[name][length].append(answer)
+        first = [time_first_token(*kept) for _ in range(rounds + 1)][1:]
     return {
         "versions": {"chromium": version, "wllama": WLLAMA},
         "load_ms": {name: round(ms) for name, ms in load_ms.items()},
+        "first_token": {
+            "prompt_tokens": first[0]["tokens"],
+            "ms": summarise([answer["ms"] for answer in first]),
+        },
         "texts": len(next(iter(texts.values()))),
         "texts_that_all_wrote": sum(
             len(set(same)) == 1 for same in zip(*texts.values(), strict=True)
@@ -111,6 +134,20 @@ def measure(rounds: int) -> dict:
     }
 
 
+def time_first_token(context: BrowserContext, url: str) -> dict[str, float]:
+    """Time a new page from asking for the model to the first token of an answer.
+
+    Every time but the first, the browser's own storage has the file.
+    """
+    page = context.new_page()
+    page.set_default_timeout(0)
+    page.goto(url)
+    answer = page.evaluate("(question) => timeFirstToken(question)", QUESTION)
+    page.close()
+    print(f"first token, file kept: {answer['ms']:.0f} ms", file=sys.stderr)
+    return answer
+
+
 def prompt_of(tokenizer: ChatTokenizer, length: int, turn: int) -> dict:
     """Return a text of `length` tokens; each begins otherwise, since wllama keeps prefixes."""
     letter = chr(ord("A") + turn * len(PROMPT_LENGTHS) + PROMPT_LENGTHS.index(length))
@@ -122,8 +159,8 @@ def prompt_of(tokenizer: ChatTokenizer, length: int, turn: int) -> dict:
 
 
 @contextmanager
-def opened_pages() -> Iterator[tuple[str, dict[str, Page]]]:
-    """Yield Chromium's version, and a page of its own with each implementation in `running`."""
+def opened_pages() -> Iterator[tuple[str, dict[str, Page], tuple[BrowserContext, str]]]:
+    """Yield Chromium's version, a page of each implementation, and where to time a first token."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "index.html").write_text(
@@ -133,6 +170,7 @@ def opened_pages() -> Iterator[tuple[str, dict[str, Page]]]:
         (folder / "engine").symlink_to(Path(tinytorch.browser.__file__).parent)
         (folder / "wllama").symlink_to(fetch_wllama())
         (folder / "model.gguf").symlink_to(smollm2_gguf())
+        write_pieces(smollm2_gguf(), folder / "model", licence="Apache-2.0", origin=WHEEL)
         playwright = stack.enter_context(sync_playwright())
         chromium = playwright.chromium
         browser = chromium.launch(executable_path=find_chromium(), args=FLAGS)
@@ -143,7 +181,8 @@ def opened_pages() -> Iterator[tuple[str, dict[str, Page]]]:
             pages[name].set_default_timeout(0)
             pages[name].goto(stack.enter_context(serve(folder, ISOLATION if is_isolated else {})))
             pages[name].evaluate(f"async () => {{ window.running = await {call}; }}")
-        yield browser.version, pages
+        kept = browser.new_context(), stack.enter_context(serve(folder, {}))
+        yield browser.version, pages, kept
 
 
 def fetch_wllama() -> Path:
@@ -206,7 +245,14 @@ def table(results: dict) -> str:
                         "ratio": f"{ms['median'] / ours[length]['median']:.2f}",
                     }
                 )
-    return tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True)
+    first = results["first_token"]
+    waited = "From a click to the first of an answer, {} tokens of prompt, file kept: {:.0f} ms."
+    return "\n\n".join(
+        [
+            tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True),
+            waited.format(first["prompt_tokens"], first["ms"]["median"]),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -69,4 +69,18 @@ export async function openWllama(threads) {
   return { loadMs, write };
 }
 
+/** Milliseconds from a click on "start" to the first token, as a page of the book would wait. */
+export async function timeFirstToken(question) {
+  const { load } = await import("./engine/index.mjs");
+  const start = performance.now();
+  const model = await load("model/manifest.json");
+  const ids = await model.tokenizer.encodeChat(question);
+  await model.generate(ids, { maxTokens: 1 }).next();
+  const ms = performance.now() - start;
+  model.close();
+  if (!model.kept) throw new Error("the browser did not keep the model's file");
+  return { ms, tokens: ids.length };
+}
+
 window.openers = { engine: openEngine, wllama: openWllama };
+window.timeFirstToken = timeFirstToken;

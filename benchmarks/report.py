@@ -103,7 +103,12 @@ def report(results: dict) -> str:
 
 
 def update_readme(results: dict, readme: Path = README) -> None:
-    """Put the report between the README's markers, and leave the rest as it is.
+    """Put the report between the README's markers, see `put_between`."""
+    put_between(readme, BEGIN, END, report(results))
+
+
+def put_between(readme: Path, begin: str, end: str, report: str) -> None:
+    """Put a report between two markers of a file, and leave the rest as it is.
 
     Raises
     ------
@@ -111,11 +116,11 @@ def update_readme(results: dict, readme: Path = README) -> None:
         If a marker is missing; nothing is written then.
     """
     text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{readme} must hold {BEGIN} and, behind it, {END}")
-    readme.write_text(f"{before}{BEGIN}\n\n{report(results)}\n\n{END}{after}", encoding="utf-8")
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found_begin and found_end):
+        raise ValueError(f"{readme} must hold {begin} and, behind it, {end}")
+    readme.write_text(f"{before}{begin}\n\n{report}\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

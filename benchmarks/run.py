@@ -39,10 +39,10 @@ ENVIRONMENT = os.environ | {
 
 
 class Worker:
-    """A running process of `benchmarks.peers`."""
+    """A running process of `benchmarks.peers`, or of another module that is asked alike."""
 
-    def __init__(self, name: str, gguf_file: Path):
-        command = [sys.executable, "-m", "benchmarks.peers", name, str(gguf_file)]
+    def __init__(self, name: str, gguf_file: Path, module: str = "benchmarks.peers"):
+        command = [sys.executable, "-m", module, name, str(gguf_file)]
         self.process = subprocess.Popen(
             command,
             env=ENVIRONMENT,
@@ -53,7 +53,7 @@ class Worker:
         )
         self.versions = self.read()
 
-    def ask(self, **request: int) -> dict:
+    def ask(self, **request: object) -> dict:
         """Send a request and wait for its answer."""
         print(json.dumps(request), file=self.process.stdin, flush=True)
         return self.read()
@@ -159,6 +159,14 @@ def measure_bandwidth() -> float:
     vector = np.ones(512, dtype=np.float32)
     latency = Profiler().measure_latency(np.matmul, matrix, vector, iterations=9)
     return round(matrix.nbytes / latency.median_ms / 1e6, 2)
+
+
+def measure_peak() -> float:
+    """Floating-point operations per second, in 1e9, of NumPy's product of two large matrices."""
+    side = 1_500
+    square = np.ones((side, side), dtype=np.float32)
+    latency = Profiler().measure_latency(np.matmul, square, square, iterations=9)
+    return round(2 * side**3 / latency.median_ms / 1e6, 1)
 
 
 def describe_machine() -> dict[str, str | int]:

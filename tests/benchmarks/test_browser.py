@@ -27,7 +27,11 @@ def test_the_table_compares_each_time_with_ours():
         name: {"64": {"median": 10.0 * (i + 1), "low": 9.0, "high": 50.0}}
         for i, name in enumerate(names)
     }
-    lines = table({"prefill_ms": times, "decode_ms": times}).splitlines()[2:]
+    first = {"prompt_tokens": 21, "ms": {"median": 512.4, "low": 500.0, "high": 600.0}}
+    written = table({"prefill_ms": times, "decode_ms": times, "first_token": first})
+    *lines, _, sentence = written.splitlines()[2:]
+    assert "21 tokens of prompt" in sentence
+    assert sentence.endswith("512 ms.")
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert [row[:2] for row in cells[:3]] == [["prefill of 64", name] for name in names]
     assert [row[0] for row in cells[3:]] == ["a token after 64"] * 3

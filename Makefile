@@ -5,10 +5,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SITE := _build/html/index.html
 PORT ?= 8000
+WORKERS ?= 4
+QUICK := tests --ignore=tests/browser --ignore=tests/book --ignore=tests/coursework
+HUB_PROXY := 5.3.0
+SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF \
+	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test look pictures browser binder-check lint model wasm bench bench-browser assignment \
-	grade constraints clean
+.PHONY: help book serve lab notebooks links test check lint look pictures browser binder-check hub-check dist model wasm \
+	bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
@@ -33,10 +38,14 @@ links: $(VENV)/book.done model  ## Check that the links to other sites still wor
 	$(BIN)/jupyter-book build . --builder linkcheck
 
 test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and run every test
-	$(BIN)/pytest --cov --durations=10
+	$(BIN)/pytest -n $(WORKERS) -m "not alone and not installs" --cov --durations=20
+	$(BIN)/pytest -m alone
 
 binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, open each page in it, run all cells
 	$(BIN)/python -m tests.binder.check $(PAGES)
+
+hub-check: $(VENV)/dev.done $(VENV)-hub/hub.done browser  ## Try nbgrader's exchange on a JupyterHub, as root on Linux
+	$(BIN)/python -m tests.hub.check $(VENV)-hub
 
 look: $(VENV)/dev.done browser  ## Draw each page of the built website as it looks everywhere: make look PAGES="enable speed"
 	$(BIN)/python -m tests.browser.look $(PAGES)
@@ -44,13 +53,23 @@ look: $(VENV)/dev.done browser  ## Draw each page of the built website as it loo
 pictures: $(VENV)/dev.done browser  ## Take the README's pictures from the built website
 	$(BIN)/python -m tests.browser.pictures
 
-browser: $(VENV)/dev.done  ## Install Chromium, Firefox and WebKit, unless they are there
+browser: $(VENV)/dev.done  ## Install Chromium, Firefox, WebKit and bubblewrap, unless they are there
 	$(BIN)/python -m tests.browser.installed
+
+check: $(VENV)/dev.done model lint  ## In a minute and a half: lint, test without browsers, run the changed pages
+	$(BIN)/pytest -n $(WORKERS) -m "not slow and not alone and not installs" $(QUICK)
+	$(BIN)/python -m tests.book.changed
 
 lint: $(VENV)/dev.done  ## Check format, style and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+
+dist: $(VENV)/release.done  ## Build the sdist and the wheel that are released to _build/dist, and check them
+	rm -rf _build/dist
+	$(BIN)/python -m build --outdir _build/dist
+	$(BIN)/twine check --strict _build/dist/*
+	$(BIN)/pytest tests/test_install.py
 
 model: $(VENV)/book.done  ## Fetch the language model SmolLM2 (93 MB, once)
 	$(BIN)/python -m tinytorch.models
@@ -64,12 +83,26 @@ bench: $(VENV)/bench.done model  ## Measure speed and memory beside transformers
 bench-browser: $(VENV)/dev.done browser model  ## Measure the engine in the browser beside wllama
 	$(BIN)/python -m benchmarks.browser
 
+bench-serving: $(VENV)/bench-serving.done model  ## Measure many users at once beside llama.cpp's server and transformers
+	$(BIN)/python -m benchmarks.serving
+
 assignment: $(VENV)/coursework.done  ## Make the assignment for students, and for the instructor
 	$(BIN)/python -m coursework.assignment
 
-grade: $(VENV)/coursework.done  ## Grade a folder of submissions: make grade SUBMISSIONS=dir
+bench-grading: $(VENV)/dev.done browser  ## Measure grading: a class of 100, one of 1,000 with a worker killed
+	$(BIN)/python -m benchmarks.grading
+
+grade: $(VENV)/coursework.done  ## Grade a folder of submissions: make grade SUBMISSIONS=dir OPTIONS="--jobs 4"
 	@test -n "$(SUBMISSIONS)" || { echo "error: say which folder: make grade SUBMISSIONS=dir"; exit 2; }
-	$(BIN)/python -m coursework.grading "$(SUBMISSIONS)"
+	$(BIN)/python -m coursework.grading "$(SUBMISSIONS)" $(OPTIONS)
+
+regrade: $(VENV)/coursework.done  ## List what tests would change in old marks: make regrade SUBMISSIONS=dir OPTIONS="--task test_padding"
+	@test -n "$(SUBMISSIONS)" || { echo "error: say which folder: make regrade SUBMISSIONS=dir"; exit 2; }
+	$(BIN)/python -m coursework.regrade "$(SUBMISSIONS)" $(OPTIONS)
+
+similarity: $(VENV)/similarity.done  ## Report how alike submissions are: make similarity SUBMISSIONS=dir
+	@test -n "$(SUBMISSIONS)" || { echo "error: say which folder: make similarity SUBMISSIONS=dir"; exit 2; }
+	$(BIN)/python -m coursework.similarity "$(SUBMISSIONS)"
 
 constraints:  ## Write the newest versions that fit together to constraints.txt
 	rm -rf $(VENV)-constraints
@@ -81,7 +114,7 @@ constraints:  ## Write the newest versions that fit together to constraints.txt
 	rm -rf $(VENV)-constraints
 
 clean:  ## Remove what was built (the model stays in the user's cache folder)
-	rm -rf _build conf.py $(VENV) $(VENV)-constraints *.egg-info .coverage
+	rm -rf _build conf.py $(VENV) $(VENV)-constraints $(VENV)-hub *.egg-info .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -110,7 +143,27 @@ $(VENV)/coursework.done: $(VENV)/book.done
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[coursework]' -c constraints.txt
 	touch $@
 
+$(VENV)/release.done: $(VENV)/dev.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[release]' -c constraints.txt
+	touch $@
+
+$(VENV)/similarity.done: $(VENV)/coursework.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[similarity]' -c constraints.txt
+	touch $@
+
+$(VENV)-hub/hub.done: tests/hub/requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)-hub
+	$(VENV)-hub/bin/pip install --quiet --disable-pip-version-check -r tests/hub/requirements.txt -c constraints.txt
+	npm install --silent --no-save --prefix $(VENV)-hub configurable-http-proxy@$(HUB_PROXY)
+	touch $@
+
 $(VENV)/bench.done: $(VENV)/book.done benchmarks/requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt -c constraints.txt \
 		|| echo "the peers could not be installed: tinytorch is measured alone"
+	touch $@
+
+$(VENV)/bench-serving.done: $(VENV)/bench.done benchmarks/requirements-serving.txt
+	LLAMA_CPP_BUILD_JOBS=2 CMAKE_ARGS="$(SERVER_ALONE)" $(BIN)/pip install --quiet --disable-pip-version-check \
+		-r benchmarks/requirements-serving.txt -c constraints.txt \
+		|| echo "llama.cpp's server could not be built: it is left out"
 	touch $@

@@ -22,6 +22,15 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Keep what shares a browser or a model in one process; without pytest-xdist, nothing asks."""
+    from tests.scheduling import LongestFirst
+
+    return LongestFirst(config, log)
+
+
 GPT2 = {"vocab_size": 61, "embed_dim": 32, "num_layers": 2, "num_heads": 4, "max_seq_len": 48}
 LLAMA = GPT2 | {"norm": "rmsnorm", "positions": "rope", "mlp": "swiglu", "bias": False}
 

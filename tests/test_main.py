@@ -9,6 +9,8 @@ import pytest
 from tinytorch import generate
 from tinytorch.models import load_smollm2
 
+pytestmark = pytest.mark.slow
+
 
 def ask(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(

@@ -10,7 +10,17 @@ import pytest
 import tinytorch
 
 PACKAGE = Path(tinytorch.__file__).parent
-LAYERS = ["core", "profiling", "generation", "models", "analysis", "browser", "widgets"]
+LAYERS = [
+    "core",
+    "profiling",
+    "generation",
+    "models",
+    "serving",
+    "distributed",
+    "analysis",
+    "browser",
+    "widgets",
+]
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -54,9 +54,6 @@ def write_assets(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connect everything; pages of a site without the model can say so: ``{only} site_model``."""
-    if has_model():
-        app.tags.add("site_model")
-    app.add_config_value("site_model", has_model(), "env")  # another value: read all pages again
+    """Connect everything."""
     app.connect("build-finished", write_assets)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

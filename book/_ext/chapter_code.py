@@ -1,15 +1,38 @@
-"""Lines of code that are wider than a phone go on below their own indentation."""
+"""Highlighted code: lines wider than a phone, and no element for what is not coloured."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from html import unescape
 
 from docutils import nodes
+from pygments.styles import get_style_by_name
+from pygments.token import STANDARD_TYPES, Text
 from sphinx.application import Sphinx
 
 BLOCK = re.compile(r'(<div class="highlight"><pre>(?:<span></span>)?)(.*?)(</pre>)', re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
+
+
+def plain_classes(styles: Iterable[str]) -> set[str]:
+    """Return the classes of the tokens that each of Pygments' styles draws like any text."""
+    drawn = [get_style_by_name(name) for name in styles]
+    return {
+        css
+        for token, css in STANDARD_TYPES.items()
+        if css
+        and all(style.style_for_token(token) == style.style_for_token(Text) for style in drawn)
+    }
+
+
+def without_plain(html: str, classes: set[str]) -> str:
+    """Take elements of these classes away, and leave their text.
+
+    More than half of the elements of a page with much code are such.
+    """
+    names = "|".join(sorted(classes))
+    return re.sub(rf'<span class="(?:{names})">([^<]*)</span>', r"\1", html)
 
 
 def indent(line: str) -> int:
@@ -37,15 +60,17 @@ def with_lines(html: str) -> str:
     return BLOCK.sub(wrap, html)
 
 
-def mark_lines(
+def lighten_code(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Mark the lines of a page's code."""
+    """Mark the lines of a page's code, and drop what colours nothing."""
     if "body" in context:
-        context["body"] = with_lines(context["body"])
+        options = app.config.html_theme_options
+        styles = (options["pygments_light_style"], options["pygments_dark_style"])
+        context["body"] = with_lines(without_plain(context["body"], plain_classes(styles)))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect everything."""
-    app.connect("html-page-context", mark_lines)
+    app.connect("html-page-context", lighten_code)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

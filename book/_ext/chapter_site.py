@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from html import escape, unescape
 from pathlib import Path
-from urllib.parse import quote
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ExtensionError
 
 UNUSED = ("sphinx-thebe", "sphinx-design", "design-tabs")
 NOT_DEFERRED = "documentation_options"  # inline scripts read what it sets
-ICON = re.compile(r'class="[^"]*\bfa-(?:solid|regular|brands|lg|fw)?[^"]*"')
 DESCRIPTION_LENGTH = 160
 
 MENDED = {
@@ -23,6 +22,11 @@ MENDED = {
     '<th class="head"><p></p></th>': '<td class="head"></td>',  # the corner heads nothing
 }
 """What docutils and myst-nb write, and what should be there."""
+
+SCROLLERS = "scrollers.js"
+THEME_SCRIPT = "scripts/pydata-sphinx-theme.js"
+LAYS_OUT = re.compile(r'function (\w+)\(\)\{const \w+=\(\)=>\{document\.querySelectorAll\(\["pre",')
+MENDED_CALL = f"void '{SCROLLERS} does it'"
 
 START_PAGE = """\
 <!doctype html>
@@ -96,6 +100,31 @@ def mend_markup(
             context["body"] = context["body"].replace(wrong, right)
 
 
+def mend_theme(app: Sphinx, exception: Exception | None) -> None:
+    """Let `SCROLLERS` do what the theme does at the price of laying out the whole page again.
+
+    Raises
+    ------
+    ExtensionError
+        If the theme's script is not as expected.
+    """
+    if exception or app.builder.name != "html":
+        return
+    file = Path(app.outdir) / "_static" / THEME_SCRIPT
+    script = file.read_text(encoding="utf-8")
+    if MENDED_CALL in script:
+        return
+    found = LAYS_OUT.search(script)
+    name = found[1] if found else ""
+    call = f'"complete"===document.readyState?{name}():window.addEventListener("load",{name})'
+    if script.count(call) != 1:
+        raise ExtensionError(
+            f"the theme's {THEME_SCRIPT} has changed: chapter_site.LAYS_OUT finds no function "
+            f"called once that gives a tabindex to what scrolls. Is {SCROLLERS} still needed?"
+        )
+    file.write_text(script.replace(call, MENDED_CALL), encoding="utf-8")
+
+
 def describe(doctree: nodes.document) -> str:
     """Return the beginning of a page's first paragraph, whole words of it."""
     paragraph = next(iter(doctree.findall(nodes.paragraph)), None)
@@ -116,54 +145,13 @@ def write_start_page(app: Sphinx, exception: Exception | None) -> None:
     (Path(app.outdir) / "index.html").write_text(page, encoding="utf-8")
 
 
-def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Write the icons that pages use as a style sheet, and remove the library they come from."""
-    static = Path(app.outdir) / "_static"
-    if exception or not (static / "scripts/fontawesome.js").exists():
-        return
-    library = (static / "scripts/fontawesome.js").read_text(encoding="utf-8")
-    used = set()
-    for page in Path(app.outdir).rglob("*.html"):
-        for classes in ICON.findall(page.read_text(encoding="utf-8")):
-            used.update(re.findall(r"\bfa-([a-z-]+)", classes))
-    rules = [icon_rule(name, library) for name in sorted(used)]
-    (static / "icons.css").write_text("\n".join(filter(None, rules)) + "\n", encoding="utf-8")
-    for file in (static / "styles").glob("*.css"):
-        file.write_text(without_icon_font(file.read_text(encoding="utf-8")), encoding="utf-8")
-    for file in (*static.rglob("*.map"), *static.glob("vendor/fontawesome/webfonts/*")):
-        file.unlink()
-
-
-def icon_rule(name: str, library: str) -> str | None:
-    """Return a style rule that draws an icon of Font Awesome in the colour of its text.
-
-    The outline is taken from the library that the theme's package holds.
-    """
-    entry = re.search(rf'["{{,]{name}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]', library)
-    if entry is None:
-        return None  # a size or style, such as fa-lg
-    width, height, outline = entry.groups()
-    image = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
-        f'<path d="{outline}"/></svg>'
-    )
-    return f'.fa-{name} {{ --icon: url("data:image/svg+xml,{quote(image, safe=" /:=,")}"); }}'
-
-
-def without_icon_font(css: str) -> str:
-    """Remove the fonts of Font Awesome and its rule for each of 2,000 icons."""
-    css = re.sub(r"@font-face\{[^}]*\}", "", css)
-    css = re.sub(r"(?:\.fa-[\w-]+:before,?)+\{content:[^}]*\}", "", css)
-    return re.sub(r"/\*# sourceMappingURL=.*?\*/", "", css)
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect everything; the order of config-inited follows the priorities."""
-    app.add_css_file("icons.css")
+    app.add_js_file(SCROLLERS, defer="defer")
     app.connect("config-inited", drop_thebe, priority=100)
     app.connect("config-inited", add_social_tags, priority=200)
     app.connect("html-page-context", choose_assets, priority=900)
     app.connect("html-page-context", mend_markup)
-    app.connect("build-finished", lighten)
+    app.connect("build-finished", mend_theme)
     app.connect("build-finished", write_start_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

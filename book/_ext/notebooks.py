@@ -18,7 +18,7 @@ import sys
 
 if "google.colab" in sys.modules:
     !git clone --quiet --depth 1 {url} chapter
-    %pip install --quiet ./chapter matplotlib
+    %pip install --quiet "./chapter[distributed,serving]" matplotlib
     sys.path.insert(0, "chapter")"""
 
 

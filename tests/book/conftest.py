@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,23 @@ class SmallBook:
         return (self.folder / f"_build/html/book/{name}.html").read_text()
 
 
+def require_executed_notebook(book: SmallBook) -> None:
+    """The second page offers itself as a notebook, with what it printed."""
+    assert "_sources/book/second.ipynb" in book.html("second")
+    notebook = nbformat.read(book.folder / "_build/html/_sources/book/second.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("this is second" in output.get("text", "") for output in outputs)
+
+
 @pytest.fixture
 def small_book(tmp_path: Path) -> SmallBook:
     return SmallBook(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory) -> SmallBook:
+    """A small book as it was built, for tests that only read."""
+    book = SmallBook(tmp_path_factory.mktemp("book"))
+    assert book.build().returncode == 0
+    return book

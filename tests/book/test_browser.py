@@ -4,19 +4,10 @@ import hashlib
 import json
 import re
 
-ONLY = """
-```{only} site_model
-The model is on this site.
-```
-```{only} not site_model
-This site was built without the model.
-```
-"""
+from tinytorch.widgets.bundle import host_script
 
 
 def test_a_site_has_the_model_in_pieces_and_can_do_without(small_book):
-    page = small_book.folder / "book/second.md"
-    page.write_text(page.read_text() + ONLY)
     static = small_book.folder / "_build/html/_static"
     folder, script = static / "model", static / "browser/engine.js"
 
@@ -34,8 +25,7 @@ def test_a_site_has_the_model_in_pieces_and_can_do_without(small_book):
     assert manifest["licence"] == "Apache-2.0"
     assert "Apache License" in (folder / "LICENSE").read_text()
     assert manifest["sha256"] in script.read_text()
-    assert "The model is on this site" in small_book.html("second")
-    assert "built without" not in small_book.html("second")
+    assert (static / "widgets.js").read_text() == host_script(manifest["size"])
     assert (static / "browser/index.mjs").exists()
 
     written = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
@@ -45,5 +35,4 @@ def test_a_site_has_the_model_in_pieces_and_can_do_without(small_book):
     assert small_book.build().returncode == 0
     assert list(folder.iterdir()) == []
     assert re.search(r'"manifest": null', script.read_text())
-    assert "This site was built without the model" in small_book.html("second")
-    assert "on this site" not in small_book.html("second")
+    assert (static / "widgets.js").read_text() == host_script(None)

@@ -1,20 +1,13 @@
 """Terms link to the glossary at their first use, and show what it says."""
 
-import importlib.util
 import re
-from pathlib import Path
 
+import chapter_glossary
 import pytest
 from bs4 import BeautifulSoup
 
 from tests.book.test_site import PAGES
 
-ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location(
-    "chapter_glossary", ROOT / "book/_ext/chapter_glossary.py"
-)
-chapter_glossary = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(chapter_glossary)
 Entry = chapter_glossary.Entry
 
 KV_CACHE = Entry(("Key/value cache", "KV cache"), ("a", "b"), "Kept keys and values.")

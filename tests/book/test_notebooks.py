@@ -1,21 +1,17 @@
 """Pages are notebooks that survive being opened, run and saved."""
 
-import sys
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+from notebooks import write_notebooks
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "book").glob("*.md"))
 NOTEBOOKS = [page for page in PAGES if "{code-cell}" in page.read_text(encoding="utf-8")]
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 LONGEST_LINE = 70
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-from notebooks import write_notebooks  # noqa: E402
 
 
 def as_saved_by_jupyterlab(page: Path) -> str:

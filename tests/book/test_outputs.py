@@ -1,16 +1,7 @@
 """Streams are merged as they were printed."""
 
-import importlib.util
-from pathlib import Path
-
+import chapter_outputs
 from nbformat.v4 import new_output
-
-ROOT = Path(__file__).parents[2]
-SPEC = importlib.util.spec_from_file_location(
-    "chapter_outputs", ROOT / "book/_ext/chapter_outputs.py"
-)
-chapter_outputs = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(chapter_outputs)
 
 
 def pieces(name: str, *texts: str) -> list:

@@ -1,16 +1,11 @@
 """The repository's address comes from CI or from git, and every button follows it."""
 
 import subprocess
-import sys
 
-import nbformat
 import pytest
-
-from tests.book.conftest import ROOT, SmallBook
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
 from chapter_repository import find_repository, site_url
+
+from tests.book.conftest import SmallBook, require_executed_notebook
 
 
 @pytest.fixture
@@ -82,27 +77,13 @@ def test_buttons_follow_the_repository(small_book: SmallBook):
     assert "https://someone.github.io/fork/book/second.html" in sitemap
 
 
-def test_without_a_repository_no_button_is_broken(small_book: SmallBook):
-    assert small_book.build().returncode == 0
-    html = small_book.html("second")
+def test_without_a_repository_no_button_is_broken(built_book: SmallBook):
+    html = built_book.html("second")
     for part in ("mybinder", "colab", "github.com/", "canonical", "og:url"):
         assert part not in html
     assert "_sources/book/second.md" in html
-    assert not (small_book.folder / "_build/html/sitemap.xml").exists()
+    assert not (built_book.folder / "_build/html/sitemap.xml").exists()
 
 
-@pytest.mark.parametrize("from_cache", [False, True])
-def test_the_executed_notebook_can_be_downloaded(small_book: SmallBook, from_cache: bool):
-    assert small_book.build().returncode == 0
-    if from_cache:
-        page = small_book.folder / "book/second.md"
-        page.write_text(page.read_text() + "\nMore prose, and the same code.\n")
-        assert small_book.build().returncode == 0
-        assert "More prose" in small_book.html("second")
-    assert "_sources/book/second.ipynb" in small_book.html("second")
-    notebook = nbformat.read(
-        small_book.folder / "_build/html/_sources/book/second.ipynb", as_version=4
-    )
-    nbformat.validate(notebook)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert any("this is second" in output.get("text", "") for output in outputs)
+def test_the_executed_notebook_can_be_downloaded(built_book: SmallBook):
+    require_executed_notebook(built_book)

@@ -1,11 +1,14 @@
 """What can be read off the built site without a browser."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import chapter_site
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from sphinx.errors import ExtensionError
 
 SITE = Path(__file__).parents[2] / "_build" / "html"
 PAGES = sorted(SITE.glob("book/*.html"))
@@ -114,3 +117,37 @@ def test_no_page_carries_widget_state_or_a_machine_path(soups):
         html = page.read_text(encoding="utf-8")
         for part in ("require.js", "html-manager", "widget-state", "THEBE", root):
             assert part not in html, f"{page.name} has {part}"
+
+
+THEME = (
+    '(()=>{function I(){const e=()=>{document.querySelectorAll(["pre",".output"].join(", "))};e()}'
+    'a(),"complete"===document.readyState?I():window.addEventListener("load",I)})();'
+)
+
+
+class App:
+    """What `mend_theme` reads of Sphinx."""
+
+    def __init__(self, outdir: Path, script: str) -> None:
+        self.outdir = outdir
+        self.builder = SimpleNamespace(name="html")
+        self.file = outdir / "_static" / chapter_site.THEME_SCRIPT
+        self.file.parent.mkdir(parents=True)
+        self.file.write_text(script)
+
+
+def test_the_theme_no_longer_lays_the_page_out_again(tmp_path):
+    app = App(tmp_path, THEME)
+    for _ in range(2):  # a second build may find the script as the first left it
+        chapter_site.mend_theme(app, None)
+        assert app.file.read_text().endswith(f"a(),{chapter_site.MENDED_CALL}}})();")
+    built = (SITE / "_static" / chapter_site.THEME_SCRIPT).read_text()
+    assert built.count(chapter_site.MENDED_CALL) == 1
+
+
+@pytest.mark.parametrize("changed", ['"pre",', "window.addEventListener", "function I"])
+def test_a_theme_that_has_changed_ends_the_build_and_says_so(tmp_path, changed):
+    app = App(tmp_path, THEME.replace(changed, "other"))
+    with pytest.raises(ExtensionError, match="has changed: chapter_site"):
+        chapter_site.mend_theme(app, None)
+    assert "other" in app.file.read_text()

@@ -1,4 +1,4 @@
-"""One browser and one server for all tests of the built site."""
+"""One browser of each kind and one server for all tests of the built site."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import engines
 from tests.browser.installed import find_chromium
 from tests.browser.server import serve
 
@@ -30,6 +31,26 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def firefox() -> Iterator[engines.Firefox]:
+    with engines.firefox() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def webkit() -> Iterator[engines.WebKit]:
+    with engines.webkit() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module", params=["firefox", "webkit"])
+def engine(request) -> Iterator[engines.Engine]:
+    """Another engine than Chromium, which keeps no model from one file of tests to the next."""
+    engine = request.getfixturevalue(request.param)
+    yield engine
+    engine.run(engines.FORGET)
 
 
 @pytest.fixture(params=[False, True], ids=["served", "from a file"])

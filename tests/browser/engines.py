@@ -9,7 +9,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,16 @@ KEYS = {"ArrowRight": Keys.ARROW_RIGHT, "End": Keys.END, "Home": Keys.HOME}
 SIZE = {"width": 1280, "height": 900}
 PREFERENCES = {"marionette.port": 0, "ui.prefersReducedMotion": 1}
 STARTED = 60  # seconds
+WITHIN_S = 120  # of a model that is loaded and runs
+
+
+FORGET = """
+const files = navigator.storage?.getDirectory?.();
+return files ? files.then(async (root) => {
+  for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
+}) : null;
+"""
+"""Remove the model that a page has kept."""
 
 
 class Engine(Protocol):
@@ -37,6 +47,14 @@ class Engine(Protocol):
     def click(self, selector: str) -> None: ...
     def press(self, selector: str, key: str) -> None: ...
     def choose(self, selector: str, file: Path) -> None: ...
+
+
+def wait_for(engine: Engine, script: str, text: str) -> None:
+    """Return when a script's result holds a text."""
+    end = time.monotonic() + WITHIN_S
+    while text not in (found := str(engine.run(script))):
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
 
 
 class Chromium:
@@ -59,6 +77,14 @@ class Chromium:
         self.page.locator(selector).set_input_files(file)
 
 
+@contextmanager
+def chromium(browser: Browser) -> Iterator[Chromium]:
+    """Open a page of the tests' own browser."""
+    engine = Chromium(browser)
+    yield engine
+    engine.page.close()
+
+
 class Marionette:
     """Firefox's own protocol: WebDriver's commands, as JSON with its length in front.
 
@@ -79,7 +105,7 @@ class Marionette:
         _, _, error, result = self._receive()
         if error:
             raise RuntimeError(f"{name}: {error['error']}: {error['message']}")
-        return result.get("value") if isinstance(result, dict) else result
+        return result.get("value", result) if isinstance(result, dict) else result
 
     def _receive(self):
         length = b""
@@ -114,6 +140,13 @@ class Firefox:
     def choose(self, selector: str, file: Path) -> None:
         element = self._find(selector)
         self.client.command("WebDriver:ElementSendKeys", id=element, text=str(file))
+
+    def hide(self) -> None:
+        """Open another tab in front, and go on in this one."""
+        this = self.client.command("WebDriver:GetWindowHandle")
+        other = self.client.command("WebDriver:NewWindow", type="tab")["handle"]
+        self.client.command("WebDriver:SwitchToWindow", handle=other, focus=True)
+        self.client.command("WebDriver:SwitchToWindow", handle=this, focus=False)
 
     def _find(self, selector: str) -> str:
         found = self.client.command("WebDriver:FindElement", using="css selector", value=selector)
@@ -155,12 +188,11 @@ def firefox() -> Iterator[Firefox]:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            client = Marionette(port_of(profile))
-            client.command("WebDriver:NewSession")
-            client.command("WebDriver:SetWindowRect", **SIZE)
-            yield Firefox(client)
-            client.command("Marionette:Quit", flags=["eForceQuit"])
-            client.close()
+            with closing(Marionette(port_of(profile))) as client:
+                client.command("WebDriver:NewSession")
+                client.command("WebDriver:SetWindowRect", **SIZE)
+                yield Firefox(client)
+                client.command("Marionette:Quit", flags=["eForceQuit"])
         finally:
             process.terminate()
             process.wait()

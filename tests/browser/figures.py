@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Locator
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import SITE
 from tests.browser.pages import opened
@@ -16,17 +17,51 @@ WIDGETS = {
     "AttentionStepper": "redundancy",
     "LiveRace": "intro",
     "CacheLab": "bugs",
+    "ServerExplorer": "serve",
 }
 
 
+def reached(page: Page, name: str) -> Locator:
+    """Scroll to a figure, as a reader does; return its view."""
+    page.locator(f"[data-afm={name}]").first.scroll_into_view_if_needed()
+    return page.locator(f"[data-afm={name}] .tt-w")
+
+
 @contextmanager
-def shown(browser, site_url, name, *, from_file=False, fragment="", **options):
-    """Open the widget's page; yield page and widget, and see that nothing went wrong."""
+def shown(
+    browser: Browser,
+    site_url: str,
+    name: str,
+    *,
+    on: str | None = None,
+    until: str | None = None,
+    from_file: bool = False,
+    fragment: str = "",
+    **options,
+) -> Iterator[tuple[Page, Locator]]:
+    """Open a page at a figure; yield both, and see that nothing went wrong.
+
+    Parameters
+    ----------
+    browser, site_url, name
+    on : str, optional
+        The page, if it is another than that of `WIDGETS`.
+    until : str, optional
+        What the figure shows once it is ready: a selector.
+    from_file : bool
+    fragment : str
+        Of the page's address: ``"#CacheLab&switch=window"`` asks for a view.
+    **options
+        Of the browser's context.
+    """
     host = "file://" if from_file else site_url
     root = f"file://{SITE}" if from_file else site_url
-    url = f"{root}/book/{WIDGETS[name]}.html{fragment}"
+    url = f"{root}/book/{on or WIDGETS[name]}.html{fragment}"
     with opened(browser, url, host, **options) as (page, problems, _):
-        yield page, page.locator(f"[data-afm={name}] .tt-w")
+        widget = reached(page, name)
+        if until:
+            expect(widget.locator(until).first).to_be_visible()
+        yield page, widget
         assert problems == []
 
 

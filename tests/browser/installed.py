@@ -1,4 +1,4 @@
-"""Find the browsers of the tests, or install them: ``python -m tests.browser.installed``."""
+"""Find what the tests need of Debian, or install it: ``python -m tests.browser.installed``."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ DEBIAN = {
     "chromium": lambda: find_chromium(),
     "firefox-esr": lambda: shutil.which("firefox-esr"),
     "webkit2gtk-driver": lambda: find_minibrowser() and shutil.which("WebKitWebDriver"),
+    "bubblewrap": lambda: shutil.which("bwrap"),
     "xvfb": lambda: shutil.which("Xvfb"),
 }
 """Debian's packages, and what tells that one is there."""

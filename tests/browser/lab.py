@@ -19,7 +19,7 @@ OPTIONS = (
     "--ServerApp.disable_check_xsrf=True",
     "--LabApp.expose_app_in_browser=True",
 )
-START_SECONDS = 60
+START_SECONDS = 180
 
 KERNEL_IS_IDLE = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
@@ -77,7 +77,7 @@ def free_port() -> int:
 
 
 def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    """Return when `url` answers; fail if the server ended or a minute is over."""
+    """Return when `url` answers; fail if the server ended or takes too long."""
     end = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < end:
         try:

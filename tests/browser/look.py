@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import FLAGS, SITE
 from tests.browser.installed import find_chromium
+from tests.browser.pages import show_all_figures
 
 FOLDER = SITE.parent / "look"
 VIEWS = (
@@ -24,7 +25,7 @@ VIEWS = (
 SCALE = 0.5
 GAP = 24
 LONGEST = 16_000
-"""Pixels of a page that Chromium can draw at once; the rest of a longer page is left out."""
+"""Pixels of a page that Chromium can draw at once; a longer page is drawn in parts."""
 
 
 def shot(
@@ -34,11 +35,15 @@ def shot(
     size = {"width": width, "height": 900}
     page = browser.new_page(viewport=size, color_scheme=scheme)
     page.goto(f"file://{path}", wait_until="load")
+    show_all_figures(page)
     page.emulate_media(media=media)
     height = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size(size | {"height": min(height, LONGEST)})
     page.wait_for_timeout(500)
-    image = Image.open(io.BytesIO(page.screenshot()))
+    image = Image.new("RGB", (width, height))
+    for top in range(0, height, LONGEST):
+        scrolled = page.evaluate("(top) => { scrollTo(0, top); return scrollY; }", top)
+        image.paste(Image.open(io.BytesIO(page.screenshot())), (0, round(scrolled)))
     page.close()
     return image.resize([round(side * SCALE) for side in image.size], Image.Resampling.LANCZOS)
 

@@ -1,6 +1,7 @@
 """Open a page of the site with every other host blocked, and look at it as tools do."""
 
 import re
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page
@@ -45,15 +46,27 @@ def opened(browser: Browser, url: str, host: str, **options):
     )
     context.route(re.compile(f"^(?!{re.escape(host)}|data:|blob:)"), lambda route: route.abort())
     page.goto(url, wait_until="networkidle")
+    show_all_figures(page)
     try:
         yield page, problems, sizes
     finally:
         context.close()
 
 
-def violations(page: Page, within: str | None = None) -> list[str]:
-    """What axe-core finds in a page or a part of it, of any level."""
-    found = new_axe().run(page, within, AXE).response["violations"]
+def show_all_figures(page: Page) -> None:
+    """Show the figures that are still far from the window: they come at the first key, too.
+
+    A browser may drop a real key that is pressed before it has painted the page.
+    """
+    page.evaluate("dispatchEvent(new KeyboardEvent('keydown', { key: 'Shift' }))")
+
+
+def violations(
+    page: Page, within: str | None = None, rules: Sequence[str] | None = None
+) -> list[str]:
+    """What axe-core finds in a page or a part of it, of any level, by all rules or by some."""
+    only = {"runOnly": {"type": "rule", "values": [*rules]}} if rules else {}
+    found = new_axe().run(page, within, AXE | only).response["violations"]
     return [f"{item['id']}: {node['html'][:200]}" for item in found for node in item["nodes"]]
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import FLAGS, SITE
 from tests.browser.installed import find_chromium
+from tests.browser.pages import show_all_figures
 
 FOLDER = SITE.parents[1] / ".github" / "pictures"
 SCHEMES = ("light", "dark")
@@ -34,6 +35,7 @@ def picture(browser: Browser, view: str, figure: str, end: str, scheme: str) -> 
         reduced_motion="reduce",
     )
     page.goto(f"file://{SITE}/book/{view}", wait_until="load")
+    show_all_figures(page)
     element = page.locator(figure).first
     box, last = element.bounding_box(), element.locator(end).first.bounding_box()
     clip = box | {"height": last["y"] + last["height"] - box["y"] + MARGIN}

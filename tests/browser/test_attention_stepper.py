@@ -2,14 +2,13 @@
 
 import gzip
 import re
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
-from tests.browser.figures import data_of
-from tests.browser.pages import opened, overflow, violations
+from tests.browser.figures import data_of, shown
+from tests.browser.pages import overflow, violations
 
 NAME = "AttentionStepper"
 STATES = """(svg) => {
@@ -23,14 +22,10 @@ STATES = """(svg) => {
 """How many scores of a band are in each state."""
 
 
-@contextmanager
-def stepper(browser, site_url, fragment="", **options):
-    url = f"{site_url}/book/redundancy.html#{NAME}{fragment}"
-    with opened(browser, url, site_url, **options) as (page, problems, _):
-        widget = page.locator(f"[data-afm={NAME}] .tt-w")
-        expect(widget.locator(".tt-cell").first).to_be_visible()
-        yield page, widget
-        assert problems == []
+def stepper(browser, site_url, view="", **options):
+    """Open the stepper at a view, when its bands are drawn."""
+    fragment = f"#{NAME}{view}"
+    return shown(browser, site_url, NAME, until=".tt-cell", fragment=fragment, **options)
 
 
 def bands(widget):
@@ -144,18 +139,6 @@ def test_it_says_how_much_the_two_runs_differ(browser, site_url):
         said = re.search(r"In all (\d+) layers, .* at most (\S+)\.", widget.inner_text())
         assert int(said[1]) == trace["num_layers"]
         assert float(said[2]) == pytest.approx(trace["difference"], rel=0.05)
-
-
-def test_its_bands_are_drawn_when_a_reader_comes_near(browser, site_url):
-    url = f"{site_url}/book/redundancy.html"
-    with opened(browser, url, site_url) as (page, problems, _):
-        widget = page.locator(f"[data-afm={NAME}] .tt-w")
-        expect(widget).to_be_attached()
-        cells = widget.locator(".tt-cell")
-        assert cells.count() == 0
-        widget.scroll_into_view_if_needed()
-        expect(cells).not_to_have_count(0)
-        assert problems == []
 
 
 def test_its_controls_are_large_enough_for_a_finger(browser, site_url):

@@ -1,13 +1,12 @@
 """The cache lab on its pages: recorded by Python, run by the engine, and both agree."""
 
 import re
-from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.figures import data_of
-from tests.browser.pages import opened, overflow, violations
+from tests.browser.figures import data_of, shown
+from tests.browser.pages import overflow, violations
 from tinytorch.widgets.cache_lab import first_difference
 
 NAME = "CacheLab"
@@ -19,17 +18,13 @@ LOADED, RUN = 60_000, 120_000  # ms
 SAME = "Computed in this page. The same tokens and loss as recorded by Python."
 
 
-@contextmanager
-def lab(browser, site_url, page_name, fragment="", **options):
-    url = f"{site_url}/book/{page_name}.html#{NAME}{fragment}"
-    with opened(browser, url, site_url, **options) as (page, problems, _):
-        widget = page.locator(f"[data-afm={NAME}] .tt-w")
-        expect(widget.locator("tbody tr").first).to_be_visible()
-        yield page, widget
-        assert problems == []
+def lab(browser, site_url, page_name, view="", **options):
+    """Open a page's lab at a view, when its table is drawn."""
+    options |= {"on": page_name, "until": "tbody tr", "fragment": f"#{NAME}{view}"}
+    return shown(browser, site_url, NAME, **options)
 
 
-def shown(widget) -> list[list[str]]:
+def rows_of(widget) -> list[list[str]]:
     """Return the figure's table: title, first wrong token, loss and bytes of each run."""
     rows = widget.locator("table").first.locator("tbody tr")
     return [row.locator("th, td").all_inner_texts() for row in rows.all()]
@@ -48,7 +43,7 @@ def test_the_recorded_view_is_that_of_python(browser, site_url, page_name):
             [run["title"], first_wrong(runs, name), f"{run['loss']:.2f}"]
             for name, run in runs.items()
         ]
-        assert [row[:3] for row in shown(widget)] == expected
+        assert [row[:3] for row in rows_of(widget)] == expected
         assert len(expected) == PAGES[page_name]
         expect(widget).to_contain_text("Recorded by Python when this page was built.")
         expect(widget.get_by_role("button", name="Run all")).to_be_hidden()
@@ -87,14 +82,14 @@ def test_the_record_is_what_the_page_about_windows_shows(browser, site_url):
 def test_the_engine_agrees_with_python_on_every_bug(browser, site_url):
     """The same tokens, the same loss to two decimals, the same bytes."""
     with lab(browser, site_url, "bugs") as (_, widget):
-        before = shown(widget)
+        before = rows_of(widget)
         runs = data_of(widget)["record"]["runs"]
         widget.get_by_role("button", name="Load the model").click()
         run_all = widget.get_by_role("button", name="Run all")
         expect(run_all).to_be_visible(timeout=LOADED)
         run_all.click()
         expect(widget.get_by_role("status")).to_have_text("All switches were run", timeout=RUN)
-        assert shown(widget) == before
+        assert rows_of(widget) == before
         for name, radio in zip(runs, widget.get_by_role("radio").all(), strict=True):
             radio.check()
             expect(widget).to_contain_text(SAME)
@@ -111,7 +106,7 @@ def test_the_engine_agrees_with_python_on_windows_and_integers(browser, site_url
     """
     within = {"window": 0, "sinks": 0, "int8-token": 0.015, "int4-channel": 0.15}
     with lab(browser, site_url, "beyond", "&switch=right") as (_, widget):
-        before = shown(widget)
+        before = rows_of(widget)
         runs = data_of(widget)["record"]["runs"]
         widget.get_by_role("button", name="Load the model").click()
         expect(widget).to_contain_text(SAME, timeout=LOADED + RUN)
@@ -120,12 +115,12 @@ def test_the_engine_agrees_with_python_on_windows_and_integers(browser, site_url
             widget.get_by_role("button", name="Run this switch").click()
             expect(widget).to_contain_text("Computed in this page.", timeout=RUN)
             at = list(runs).index(name)
-            (*_, loss, kept), expected = shown(widget)[at], before[at]
+            (*_, loss, kept), expected = rows_of(widget)[at], before[at]
             assert float(loss) == pytest.approx(float(expected[2]), abs=tolerance)
             assert kept == expected[3]
             if not tolerance:
                 expect(widget).to_contain_text(SAME)
-        assert before[0] == shown(widget)[0]
+        assert before[0] == rows_of(widget)[0]
 
 
 def test_a_beginning_of_the_readers_own_and_stop(browser, site_url):
@@ -139,21 +134,22 @@ def test_a_beginning_of_the_readers_own_and_stop(browser, site_url):
         field.fill("Once upon a time there was a")
         field.press("Tab")
         expect(words).to_have_text("Not run on your beginning yet.")
-        assert {row[1] for row in shown(widget)} == {"–"}
+        assert {row[1] for row in rows_of(widget)} == {"–"}
         widget.get_by_role("button", name="Run this switch").click()
         expect(words).to_contain_text("first wrong one; loss", timeout=RUN)
         expect(widget).to_contain_text("Computed in this page.")
         for lane in widget.locator(".tt-tokens").all():
             expect(lane).to_contain_text("Once upon a time there was a")
-        right, wrong = (shown(widget)[i] for i in (0, 4))
+        right, wrong = (rows_of(widget)[i] for i in (0, 4))
         assert [float(row[2]) for row in (right, wrong)] == [
             pytest.approx(runs[name]["loss"], abs=0.006) for name in ("right", "no-prefill")
         ]
         widget.get_by_role("button", name="Run all").click()
         expect(words).to_contain_text("Running here: 1 first token lost", timeout=RUN)
+        expect(widget.locator("[aria-busy=true] th")).to_have_text("1 first token lost")
         widget.get_by_role("button", name="Stop").click()
         expect(words).not_to_contain_text("Running")
-        assert shown(widget)[2][2] == "…"  # never a half answer
+        assert rows_of(widget)[2][2] == "…"  # never a half answer
         field.fill("")
         field.press("Enter")
         expect(words).to_contain_text("instead of")

@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.browser.engines import Chromium, Engine, firefox, webkit
+from tests.browser.engines import Chromium, Engine, wait_for
 
 PREPARE = """
 window.problems = [];
 addEventListener("error", (event) => problems.push(String(event.message)));
 addEventListener("unhandledrejection", (event) => problems.push(String(event.reason)));
-const usable = (e) => !e.disabled && e.getClientRects().length > 0;
+const folded = (e) => e.closest("details:not([open])");
+const usable = (e) => !e.disabled && !folded(e) && e.getClientRects().length > 0;
 const moving = /play|pause|copy link|reset|the model|race/i;
 let count = 0;
 for (const figure of document.querySelectorAll("[data-afm]")) {
@@ -20,9 +21,14 @@ return [...document.querySelectorAll("[data-control]")].map((e) => e.type);
 """
 """Number the controls that show something at once; return what kind each is."""
 
-ALIVE = """
+SHOW = 'dispatchEvent(new KeyboardEvent("keydown", { key: "Shift" }));'
+"""Figures that are still far below are shown at the first key."""
+
+DRAWN = """
 const figures = [...document.querySelectorAll("[data-afm]")];
-return figures.length && figures.every((e) => e.classList.contains("tt-alive"));
+const bands = [...document.querySelectorAll("svg.tt-band")];
+return figures.length > 0 && figures.every((e) => e.classList.contains("tt-alive"))
+  && bands.every((e) => e.childElementCount > 0) ? "all drawn" : "not yet";
 """
 
 READ = """
@@ -37,13 +43,12 @@ return figures.join("\\n");
 """
 """What the figures say, but for what is announced a moment later."""
 
+SETTLED = """
+return document.querySelector("[data-afm] fieldset[aria-busy]") ? "busy" : "settled";
+"""
+"""A figure may compute a part of what it says a moment later."""
+
 PAGES = ("intro", "memory", "speed", "redundancy")
-
-
-@pytest.fixture(scope="module", params=["firefox", "webkit"])
-def engine(request):
-    with {"firefox": firefox, "webkit": webkit}[request.param]() as engine:
-        yield engine
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +58,28 @@ def chromium(browser):
     engine.page.close()
 
 
+def settled(engine: Engine) -> str:
+    """Return what the figures say once they are done."""
+    wait_for(engine, SETTLED, "settled")
+    return engine.run(READ)
+
+
 def used(engine: Engine, url: str) -> list[str]:
     """Use each control of a page's figures; return what they read before and after each."""
     engine.open(url)
+    engine.run(SHOW)
+    wait_for(engine, DRAWN, "all drawn")
     kinds = engine.run(PREPARE)
-    assert engine.run(ALIVE), "a figure did not come to life"
-    read = [engine.run(READ)]
+    read = [settled(engine)]
     for number, kind in enumerate(kinds):
         control = f'[data-control="{number}"]'
         if kind == "range":
             for key in ("End", "Home", "ArrowRight"):
                 engine.press(control, key)
-                read.append(engine.run(READ))
+                read.append(settled(engine))
         elif engine.run(f"return document.querySelector('{control}')?.getClientRects().length"):
             engine.click(control)
-            read.append(engine.run(READ))
+            read.append(settled(engine))
     assert engine.run("return window.problems") == []
     return read
 

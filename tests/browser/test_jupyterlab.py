@@ -1,57 +1,24 @@
 """The widgets in JupyterLab, each shown twice, with a kernel."""
 
 import json
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import errors, jupyterlab, own_folders
-from tests.browser.pages import opened, violations
-from tests.browser.widget_notebook import CELLS, LABELS, Widgets, write_notebook
+from tests.browser.lab import errors
+from tests.browser.pages import violations
+from tests.browser.widget_notebook import CELLS, LABELS, Widgets, opened_widgets
 from tests.widgets.runs import small_run
-
-JUPYTER = Path(sys.executable).with_name("jupyter")
-NO_OTHER_HOST = (
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.extension_manager=readonly",
-)
-SETTINGS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
-    "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
-}
-
-
-def write_settings(home: Path) -> None:
-    """Let JupyterLab ask nothing."""
-    folder = Path(own_folders(home)["JUPYTER_CONFIG_DIR"]) / "labconfig"
-    folder.mkdir(parents=True)
-    (folder / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+from tinytorch.widgets.cache_lab import first_difference
 
 
 @pytest.fixture(scope="module")
 def lab(browser: Browser, tmp_path_factory) -> Iterator[tuple[Widgets, list[str]]]:
     """JupyterLab with the notebook open, and a list of what goes wrong in the browser."""
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("home")
-    name = write_notebook(folder)
-    write_settings(home)
-    with (
-        jupyterlab(
-            JUPYTER,
-            *NO_OTHER_HOST,
-            folder=folder,
-            environment=os.environ | own_folders(home),
-            log=home / "jupyterlab.log",
-        ) as (url, _),
-        opened(browser, f"{url}lab/tree/{name}", url) as (page, problems, _),
-    ):
-        widgets = Widgets(page)
-        widgets.wait_for_kernel()
-        yield widgets, problems
+    with opened_widgets(browser, folder, home) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -81,20 +48,20 @@ def test_a_key_in_one_player_moves_the_other_and_the_kernel(notebook):
     one, other = notebook.views("player")
     one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
     expect(other).to_contain_text("In the cache: 5 tokens")
-    assert notebook.value("player.step") == "3"
+    notebook.expect_value("player.step", "3")
     other.get_by_role("slider", name="Multiply-adds").press("Home")
     expect(one).to_contain_text("In the cache: 2 tokens")
-    assert notebook.value("player.step") == "0"
+    notebook.expect_value("player.step", "0")
 
 
 def test_a_box_in_one_player_ticks_that_of_the_other(notebook):
     one, other = notebook.views("player")
     one.get_by_label("logarithmic").check()
     expect(other.get_by_label("logarithmic")).to_be_checked()
-    assert notebook.value("player.log_scale") == "True"
+    notebook.expect_value("player.log_scale", "True")
     other.get_by_role("button", name="Reset").click()
     expect(one.get_by_label("logarithmic")).not_to_be_checked()
-    assert notebook.value("player.log_scale") == "False"
+    notebook.expect_value("player.log_scale", "False")
 
 
 def test_a_player_plays_the_other_to_the_end(notebook):
@@ -104,7 +71,7 @@ def test_a_player_plays_the_other_to_the_end(notebook):
     expect(other).to_contain_text("In the cache: 6 tokens")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
     expected = "True 0 4"
-    assert notebook.settled("steps == sorted(steps), steps[0], steps[-1]", expected) == expected
+    notebook.expect_value("steps == sorted(steps), steps[0], steps[-1]", expected)
 
 
 def test_a_chosen_model_and_a_typed_number_reach_the_other_explorer(notebook):
@@ -116,7 +83,7 @@ def test_a_chosen_model_and_a_typed_number_reach_the_other_explorer(notebook):
     number.press("Enter")
     card = one.locator(".tt-card", has_text="keys and values computed")
     expect(card).to_contain_text("4.9×49 → 10")
-    assert notebook.value("explorer.model, explorer.new_tokens") == "GPT-2 XL 7"
+    notebook.expect_value("explorer.model, explorer.new_tokens", "GPT-2 XL 7")
 
 
 def test_a_chosen_model_and_a_typed_number_reach_the_other_memory(notebook):
@@ -127,7 +94,7 @@ def test_a_chosen_model_and_a_typed_number_reach_the_other_memory(notebook):
     number.fill("1000")
     number.press("Enter")
     expect(one.get_by_role("row", name="one sequence of 1,000")).to_be_visible()
-    assert notebook.value("memory.model, memory.seq_len") == "Mistral-7B v0.1 1000"
+    notebook.expect_value("memory.model, memory.seq_len", "Mistral-7B v0.1 1000")
 
 
 def test_a_phase_in_one_stepper_is_the_others_and_the_kernels(notebook):
@@ -137,7 +104,7 @@ def test_a_phase_in_one_stepper_is_the_others_and_the_kernels(notebook):
     other.get_by_role("button", name="Next").click()
     expect(one).to_contain_text("Score: queries meet keys.")
     one.get_by_role("button", name="token ▸").click()
-    assert notebook.value("stepper.phase, stepper.step") == "2 1"
+    notebook.expect_value("stepper.phase, stepper.step", "2 1")
     notebook.kernel("stepper.unmasked = True")
     for view in (one, other):
         expect(view.get_by_label("show what changes without the mask")).to_be_checked()
@@ -166,7 +133,7 @@ def test_a_race_of_the_kernel_stops_and_leaves_it_free(notebook):
     expect(one.locator(".tt-verdict")).to_contain_text("Equal so far", timeout=30_000)
     one.get_by_role("button", name="Stop").click()
     expect(one.locator(".tt-verdict")).to_contain_text("Stopped. Equal so far")
-    assert notebook.value("race.new_tokens") == "300"
+    notebook.expect_value("race.new_tokens", "300")
     one.get_by_label("Your prompt").fill("an odd \x04 sign")
     one.get_by_role("button", name="Start the race").click()
     told = "This cannot be run: the vocabulary has no token for these bytes of the text: ['0x04']."
@@ -175,6 +142,50 @@ def test_a_race_of_the_kernel_stops_and_leaves_it_free(notebook):
     expect(one.get_by_label("Your prompt")).to_have_value("Two dogs")
     one.get_by_role("button", name="Reset").click()
     expect(one.get_by_label("Your prompt")).to_have_value("The cat sat")
+
+
+def test_a_switch_in_one_lab_is_the_others_and_the_kernels(notebook):
+    one, other = notebook.views("lab")
+    right, wrong = json.loads(notebook.value("json.dumps(list(lab.record['runs'].values()))"))
+    place = first_difference(wrong["ids"], right["ids"])
+    said = f"Token {place + 1} is the first wrong one; loss {wrong['loss']:.2f} instead of"
+    for view in (one, other):
+        expect(view).to_contain_text("Recorded by Python when this cell ran.")
+        expect(view.locator(".tt-words")).to_contain_text(f"{said} {right['loss']:.2f}")
+        expect(view.get_by_role("button", name="Run all")).to_be_hidden()
+    one.get_by_role("radio", name="the right cache").check()
+    expect(other.get_by_role("radio", name="the right cache")).to_be_checked()
+    expect(other.locator(".tt-tokens:visible")).to_have_count(1)
+    notebook.expect_value("lab.switch", "right")
+    other.get_by_role("button", name="Reset").click()
+    expect(one.get_by_role("radio", name="4 no prefill")).to_be_checked()
+    notebook.expect_value("lab.switch", "no-prefill")
+
+
+def test_a_server_set_in_one_view_is_the_others_and_the_kernels(notebook):
+    one, other = notebook.views("server")
+    expect(one.locator(".tt-goal")).to_contain_text("Number to beat: 415 tokens computed again.")
+    one.get_by_role("radio", name="static").check()
+    expect(other.get_by_role("radio", name="static")).to_be_checked()
+    other.get_by_role("slider", name="Pass").press("Home")
+    expect(one.locator(".tt-words")).to_contain_text("Pass 1 of ")
+    notebook.expect_value("server.policy, server.step", "static 0")
+    numbers = "from tinytorch.analysis.server_summary import summarize; "
+    rate = "f\"{summarize(server.simulation())['tokens_per_second']:,.0f}\""
+    notebook.kernel("server.cache_tokens = 640; server.selected = 2")
+    for view in (one, other):
+        expect(view.get_by_label("Mark request")).to_have_value("2")
+        expect(view.get_by_label("Memory, tokens").first).to_have_value("640")
+    computed = notebook.kernel(f"{numbers}print({rate})").strip()
+    expect(one.locator(".tt-card", has_text="static").locator("strong")).to_have_text(computed)
+    other.get_by_role("button", name="same system prompt").click()
+    expect(one.locator(".tt-goal")).to_contain_text("to the first token in the median")
+    state = "server.scenario, server.system_length, server.share_prefixes"
+    notebook.expect_value(state, "same system prompt 500 False")
+    one.get_by_role("button", name="Reset").click()
+    expect(other.get_by_role("button", name="pool too small")).to_have_attribute(
+        "aria-pressed", "true"
+    )
 
 
 def test_a_cell_moves_both_views(notebook):
@@ -197,7 +208,7 @@ def test_both_players_show_the_start_of_another_trace(notebook, num_steps):
     expect(other).to_contain_text(f"In the cache: {num_steps + 1} tokens")
     other.get_by_role("button", name="Reset").click()
     expect(one).to_contain_text("In the cache: 2 tokens")
-    assert notebook.value("player.step") == "0"
+    notebook.expect_value("player.step", "0")
 
 
 def test_a_recording_chosen_in_one_player_is_shown_in_the_other(notebook):
@@ -208,12 +219,12 @@ def test_a_recording_chosen_in_one_player_is_shown_in_the_other(notebook):
     one.get_by_role("slider", name="Step", exact=True).press("End")
     expect(other).to_contain_text("In the cache: 7 tokens")
     other.get_by_role("combobox", name="Speed").select_option("real speed")
-    notebook.kernel("steps = []; player.observe(lambda c: steps.append(c.new), 'step')")
+    one.get_by_role("slider", name="Step", exact=True).press("Home")
     other.get_by_role("button", name="Play").click()
-    expect(other.get_by_role("button", name="Play")).to_be_visible()
     expect(one).to_contain_text("In the cache: 7 tokens")
-    state = "player.recording, player.step, player.real_speed, steps[0], steps[-1]"
-    assert notebook.settled(state, "1 5 True 0 5") == "1 5 True 0 5"
+    # A busy kernel gets the last of the steps alone.
+    state = "player.recording, player.step, player.real_speed"
+    notebook.expect_value(state, "1 5 True")
 
 
 @pytest.mark.parametrize("name", ["player", "explorer", "memory"])
@@ -237,7 +248,7 @@ def test_all_works_after_a_restart(notebook):
     one, other = notebook.views("player")
     one.get_by_role("slider", name="Step", exact=True).press("ArrowLeft")
     expect(other).to_contain_text("In the cache: 5 tokens")
-    assert notebook.value("player.step") == "3"
+    notebook.expect_value("player.step", "3")
 
 
 def test_the_views_come_back_when_the_page_is_loaded_again(notebook):
@@ -249,7 +260,7 @@ def test_the_views_come_back_when_the_page_is_loaded_again(notebook):
     expect(other).to_contain_text("In the cache: 3 tokens")
     one.get_by_role("slider", name="Step", exact=True).press("ArrowRight")
     expect(other).to_contain_text("In the cache: 4 tokens")
-    assert notebook.value("player.step, explorer.prompt_length") == "2 9"
+    notebook.expect_value("player.step, explorer.prompt_length", "2 9")
 
 
 def numbers(view: Locator) -> list[str]:
@@ -264,6 +275,8 @@ REFUSED = {
     "player.trace = {}": "trace: a run needs",
     "explorer.prompt_length = 0": "prompt_length must be from 1 to 8,192, got 0",
     "memory.model = 'GPT-9'": "model: ",
+    "server.device = 'NVIDIA T4'": "The 'device' trait of a ServerExplorer instance expected",
+    "lab.switch = 'window'": "switch must be one of ['right', 'no-prefill'], got 'window'",
 }
 
 

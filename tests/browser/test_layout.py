@@ -17,7 +17,7 @@ SOURCES = sorted(
 NAMES = [page.stem for page in SOURCES]
 CHAPTER = [
     *("intro", "measure", "redundancy", "build", "enable", "memory", "speed"),
-    *("smollm2", "bugs", "beyond"),
+    *("smollm2", "bugs", "beyond", "serve", "distributed"),
 ]
 
 MAKERS = ("plots.", "table(", "drawings.", "CodeDiff(", "AnswerField(")
@@ -79,11 +79,24 @@ STRETCHES = """() => {
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def wide(request, browser, site_url):
-    options = {"viewport": {"width": 1280, "height": 900}}
+def opened_page(request, browser, site_url):
     url = f"{site_url}/book/{request.param}.html"
-    with opened(browser, url, site_url, **options) as (page, _, _sizes):
+    with opened(browser, url, site_url) as (page, _, _sizes):
         yield request.param, page
+
+
+@pytest.fixture
+def wide(opened_page):
+    """A page's name, and the page on a desk."""
+    opened_page[1].set_viewport_size({"width": 1280, "height": 900})
+    return opened_page
+
+
+@pytest.fixture
+def narrow(opened_page):
+    """A page on a phone."""
+    opened_page[1].set_viewport_size({"width": 390, "height": 780})
+    return opened_page[1]
 
 
 def test_no_line_of_code_is_cut(wide):
@@ -104,11 +117,8 @@ def test_no_long_way_without_something_to_see(wide):
         assert longest <= LONGEST_STRETCH, f"from {begins} px on"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_code_can_be_read_on_a_phone_without_a_sideways_swipe(browser, site_url, name):
-    options = {"viewport": {"width": 390, "height": 780}}
-    with opened(browser, f"{site_url}/book/{name}.html", site_url, **options) as (page, *_):
-        assert page.evaluate(SWIPED) == []
+def test_code_can_be_read_on_a_phone_without_a_sideways_swipe(narrow):
+    assert narrow.evaluate(SWIPED) == []
 
 
 def cells(name: str):

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.figures import cells
-from tests.browser.pages import opened, overflow, violations
+from tests.browser.figures import cells, shown
+from tests.browser.pages import overflow, violations
 from tests.browser.races import (
     CALM,
+    NAME,
     PHONE,
     PROMPT,
     WIDGET,
@@ -28,12 +29,9 @@ from tinytorch.models import load_smollm2
 @pytest.fixture(scope="module")
 def loaded(browser: Browser, site_url) -> Iterator[tuple[Page, Locator]]:
     """A page whose model is loaded."""
-    url = f"{site_url}/book/intro.html"
-    with opened(browser, url, site_url, **CALM) as (page, problems, _):
-        widget = page.locator(WIDGET)
+    with shown(browser, site_url, NAME, **CALM) as (page, widget):
         load_model(widget)
         yield page, widget
-        assert problems == []
 
 
 @pytest.fixture
@@ -41,9 +39,8 @@ def race(loaded) -> Iterator[tuple[Page, Locator]]:
     """The same page, where nothing runs."""
     page, widget = loaded
     yield page, widget
-    if button(widget, "Stop").is_visible():
-        button(widget, "Stop").click()
-        expect(button(widget, "Start the race")).to_be_visible()
+    widget.dispatch_event("keydown", {"key": "Escape"})  # a race may end before Stop is clicked
+    expect(button(widget, "Start the race")).to_be_visible()
 
 
 def test_a_race_in_the_page_is_measured_counted_and_compared(race):
@@ -108,12 +105,12 @@ def test_a_paused_race_computes_nothing_and_goes_on_or_stops(race):
     button(widget, "Start the race").click()
     expect(verdict(widget)).to_contain_text("Equal so far", timeout=WITHIN)
     button(widget, "Pause").click()
-    page.wait_for_timeout(500)  # the token that was under way
     before = counts(widget)
-    page.wait_for_timeout(700)
-    assert counts(widget) == before
+    page.wait_for_timeout(1200)
+    paused = counts(widget)
+    assert sum(paused) <= sum(before) + 1, "but for the token that was under way"
     button(widget, "Continue").click()
-    expect(widget.locator(".tt-keeps .tt-head span")).not_to_contain_text(f"{before[1]} of")
+    expect(widget.locator(".tt-keeps .tt-head span")).not_to_contain_text(f"{paused[1]} of")
     button(widget, "Pause").click()
     button(widget, "Stop").click()
     expect(verdict(widget)).to_contain_text("Stopped.", timeout=WITHIN)
@@ -136,9 +133,30 @@ def test_the_keyboard_alone_races(race):
     ask_for(widget, PROMPT, 60)
     button(widget, "Start the race").press("Enter")
     expect(button(widget, "Pause")).to_be_focused()
+    expect(widget).to_contain_text("Your race, in this page", timeout=WITHIN)
     page.keyboard.press("Escape")
     expect(verdict(widget)).to_contain_text("Stopped", timeout=WITHIN)
     expect(button(widget, "Start the race")).to_be_focused()
+
+
+def test_a_race_that_is_stopped_before_it_begins_leaves_the_last_one(race):
+    _, widget = race
+    ask_for(widget, PROMPT, 3)
+    button(widget, "Start the race").click()
+    expect(verdict(widget)).to_contain_text("Both texts are equal: 3", timeout=WITHIN)
+    shown = widget.locator(".tt-words").first.inner_text()
+    ask_for(widget, PROMPT, 60)
+    widget.evaluate(
+        """(figure) => {
+            [...figure.querySelectorAll("button")]
+                .find((e) => e.textContent === "Start the race").click();
+            figure.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+        }"""
+    )
+    expect(widget.get_by_role("status")).to_have_text("Stopped before it began")
+    expect(verdict(widget)).to_have_text("Both texts are equal: 3 tokens compared, one by one.")
+    expect(widget.locator(".tt-words").first).to_have_text(shown)
+    expect(button(widget, "Start the race")).to_be_visible()
 
 
 @pytest.mark.parametrize(
@@ -161,22 +179,6 @@ def test_a_prompt_that_cannot_be_run_is_told(race, prompt, sentence):
     ask_for(widget, PROMPT, 1)
     button(widget, "Start the race").click()
     expect(widget.get_by_role("alert")).to_have_count(0)
-
-
-def test_a_race_leaves_the_page_time(race):
-    page, widget = race
-    client = page.context.new_cdp_session(page)
-    client.send("Performance.enable")
-
-    def busy_ms() -> float:
-        metrics = {m["name"]: m["value"] for m in client.send("Performance.getMetrics")["metrics"]}
-        return 1000 * (metrics["ScriptDuration"] + metrics["LayoutDuration"])
-
-    ask_for(widget, PROMPT, 12)
-    before = busy_ms()
-    button(widget, "Start the race").click()
-    expect(verdict(widget)).to_contain_text("Both texts are equal: 12", timeout=WITHIN)
-    assert (busy_ms() - before) / 24 < 20
 
 
 def test_it_is_accessible_and_narrow_once_the_model_is_loaded(race):

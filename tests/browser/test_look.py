@@ -26,6 +26,17 @@ def test_a_page_is_drawn_down_to_its_end(browser):
     assert dark.convert("L").getpixel((3, dark.height // 2)) < 60
 
 
+def test_a_page_too_long_for_one_picture_is_drawn_in_parts(browser, monkeypatch):
+    page = SITE / "book/summary.html"
+    whole = look.shot(browser, page, width=390)
+    monkeypatch.setattr(look, "LONGEST", 900)
+    parts = look.shot(browser, page, width=390)
+    assert parts.size == whole.size
+    assert whole.height > 900 * look.SCALE
+    end = (0, whole.height - 300, whole.width, whole.height)
+    assert parts.crop(end).tobytes() == whole.crop(end).tobytes()
+
+
 def test_a_page_that_is_not_built_is_named():
     with pytest.raises(SystemExit, match=r"not built: .*nowhere.html; run `make book` first"):
         look.main(["nowhere"])

@@ -1,23 +1,44 @@
-"""A notebook that shows each widget twice."""
+"""A notebook that shows each widget twice, open in JupyterLab."""
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.lab import Notebook, errors
+from tests.browser.lab import Notebook, errors, jupyterlab, own_folders
+from tests.browser.pages import opened
 from tests.widgets.runs import small_run
-from tinytorch.models import load_smollm2
-from tinytorch.widgets import AttentionStepper
+from tests.widgets.sessions import Session
+from tinytorch.core import GPT
+from tinytorch.generation import disable_kv_cache
+from tinytorch.models import ChatTokenizer, load_smollm2
+from tinytorch.widgets import AttentionStepper, record_lab
 from tinytorch.widgets.races import record_race, sizes_record
+from tinytorch.widgets.records import Record
+
+JUPYTER = Path(sys.executable).with_name("jupyter")
+NO_OTHER_HOST = (
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+    "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
+}
 
 SETUP = f"""
 import ipywidgets
 import json
 from pathlib import Path
 from tinytorch.widgets import (
-    AttentionStepper, CacheMemoryExplorer, GenerationPlayer, LiveRace, OperationExplorer
+    AttentionStepper, CacheLab, CacheMemoryExplorer, GenerationPlayer, LiveRace, OperationExplorer,
+    ServerExplorer,
 )
 from tinytorch.models import load_smollm2
 
@@ -26,6 +47,8 @@ explorer = OperationExplorer()
 memory = CacheMemoryExplorer()
 stepper = AttentionStepper(json.loads(Path("trace.json").read_text()))
 race = LiveRace(*json.loads(Path("race.json").read_text()), *load_smollm2(), new_tokens=4)
+lab = CacheLab(json.loads(Path("lab.json").read_text()), "no-prefill")
+server = ServerExplorer("pool too small")
 """
 LINKED = """
 step = ipywidgets.IntSlider(player.step, max=player.last_step)
@@ -39,6 +62,8 @@ CELLS = {
     "explorer": "ipywidgets.VBox([explorer, explorer])",
     "stepper": "ipywidgets.VBox([stepper, stepper])",
     "race": "ipywidgets.VBox([race, race])",
+    "lab": "ipywidgets.VBox([lab, lab])",
+    "server": "ipywidgets.VBox([server, server])",
     "memory": "ipywidgets.VBox([memory, memory])",
     "linked": LINKED,
     "last": "",
@@ -49,6 +74,8 @@ LABELS = {
     "memory": "Cache memory explorer",
     "stepper": "Attention stepper",
     "race": "Live race",
+    "lab": "Cache lab",
+    "server": "Server explorer",
 }
 
 
@@ -87,16 +114,28 @@ class Widgets(Notebook):
         """Return a value that the kernel has."""
         return self.kernel(f"print({name})").strip()
 
-    def settled(self, name: str, expected: str) -> str:
-        """Return a value once it is the expected one, or what it is after ten looks.
+    def expect_value(self, name: str, expected: str) -> None:
+        """Check a value of the kernel, which the front end may send a moment later.
 
-        A front end sends a step when the kernel has taken the one before.
+        It sends a step when the kernel has taken the one before.
         """
-        for _ in range(10):
+        for _ in range(50):
             if (value := self.value(name)) == expected:
                 break
             self.page.wait_for_timeout(200)
-        return value
+        assert value == expected
+
+
+def lab_record(model: GPT, tokenizer: ChatTokenizer) -> Record:
+    """Record a right cache, and one that loses the prompt."""
+    text = tokenizer.encode("The cat sat on the mat, and the dog")
+    sessions = {
+        "right": lambda: Session(model),
+        "no-prefill": lambda: Session(model, forgets=True),
+    }
+    record = record_lab(tokenizer, text, 5, sessions, 4)
+    disable_kv_cache(model)
+    return record
 
 
 def write_notebook(folder: Path) -> str:
@@ -111,4 +150,34 @@ def write_notebook(folder: Path) -> str:
     (folder / "trace.json").write_text(json.dumps(stepper.trace))
     race = [record_race(model, tokenizer, "The cat sat", 3), sizes_record(model.config)]
     (folder / "race.json").write_text(json.dumps(race))
+    (folder / "lab.json").write_text(json.dumps(lab_record(model, tokenizer)))
     return "widgets.ipynb"
+
+
+@contextmanager
+def opened_widgets(
+    browser: Browser, folder: Path, home: Path
+) -> Iterator[tuple[Widgets, list[str]]]:
+    """Open the notebook in JupyterLab; yield it with what goes wrong in the browser."""
+    name = write_notebook(folder)
+    write_settings(home)
+    with (
+        jupyterlab(
+            JUPYTER,
+            *NO_OTHER_HOST,
+            folder=folder,
+            environment=os.environ | own_folders(home),
+            log=home / "jupyterlab.log",
+        ) as (url, _),
+        opened(browser, f"{url}lab/tree/{name}", url) as (page, problems, _),
+    ):
+        widgets = Widgets(page)
+        widgets.wait_for_kernel()
+        yield widgets, problems
+
+
+def write_settings(home: Path) -> None:
+    """Let JupyterLab ask nothing."""
+    folder = Path(own_folders(home)["JUPYTER_CONFIG_DIR"]) / "labconfig"
+    folder.mkdir(parents=True)
+    (folder / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))

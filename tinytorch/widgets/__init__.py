@@ -11,6 +11,7 @@ from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.live_race import LiveRace
 from tinytorch.widgets.operation_explorer import OperationExplorer
 from tinytorch.widgets.records import record_run
+from tinytorch.widgets.server_explorer import ServerExplorer
 
 WIDGETS = (
     GenerationPlayer,
@@ -19,6 +20,7 @@ WIDGETS = (
     AttentionStepper,
     CacheLab,
     LiveRace,
+    ServerExplorer,
     AnswerField,
 )
 
@@ -33,6 +35,7 @@ __all__ = [
     "GenerationPlayer",
     "LiveRace",
     "OperationExplorer",
+    "ServerExplorer",
     "record_lab",
     "record_run",
 ]

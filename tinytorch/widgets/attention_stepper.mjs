@@ -30,7 +30,6 @@ const LOOKS_AT = {
   everywhere: "looks everywhere",
 };
 const CHANGED = 0.00005;
-const NEAR = "800px"; // of the screen: there the bands are drawn
 
 /** Rows projected, scores formed and scores used in a step, by both methods. */
 export function ledger(trace, step) {
@@ -250,20 +249,8 @@ export function render({ model, el, signal }) {
     return isDrawn;
   }
   const observer = new ResizeObserver(() => requestAnimationFrame(fit));
-  const approach = new IntersectionObserver(
-    (entries) => {
-      if (!entries.some(({ isIntersecting }) => isIntersecting)) return;
-      approach.disconnect();
-      fit();
-      observer.observe(root);
-    },
-    { rootMargin: NEAR },
-  );
-  approach.observe(root);
-  const stopObserving = () => {
-    approach.disconnect();
-    observer.disconnect();
-  };
+  observer.observe(root);
+  const stopObserving = () => observer.disconnect();
   signal?.addEventListener("abort", stopObserving);
   const release = listen(model, ["head", "step", "phase", "unmasked"], () => fit() || show());
   show();

@@ -105,15 +105,15 @@ class AttentionStepper(ChapterWidget):
 
     @traitlets.validate("trace")
     def _check_trace(self, proposal):
-        trace = proposal["value"]
-        missing = [field for field in FIELDS if field not in trace]
-        if missing:
+        if missing := lacking(proposal["value"]):
             raise TraitError(f"trace needs {missing}; AttentionStepper.from_prompt records one")
-        return trace
+        return proposal["value"]
 
     @traitlets.validate("head", "step")
     def _check_place(self, proposal):
         name, value = proposal["trait"].name, proposal["value"]
+        if lacking(self.trace):  # traits are checked in any order: the trace is refused
+            return value
         last = {"head": len(self.trace["heads"]) - 1, "step": self.last_step}[name]
         if not 0 <= value <= last:
             raise TraitError(f"{name} must be from 0 to {last}, got {value}")
@@ -130,6 +130,11 @@ class AttentionStepper(ChapterWidget):
         shown = self.trace["heads"][self.head]
         scores, weights = (shown[name][row - 1][:row] for name in ("scores", "weights"))
         return attention.lookup(self.trace["tokens"][:row], scores, weights)
+
+
+def lacking(trace: dict) -> list[str]:
+    """Return the parts that a trace does not have."""
+    return [field for field in FIELDS if field not in trace]
 
 
 def head_record(trace) -> dict[str, object]:

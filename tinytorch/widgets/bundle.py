@@ -19,6 +19,7 @@ STYLES = (
     "engine_panel",
     "cache_lab",
     "live_race",
+    "server_explorer",
 )
 IMPORT = re.compile(r'^import [^;]*?"./(\w+).mjs";\n', re.MULTILINE)
 EXPORT = re.compile(

@@ -12,6 +12,7 @@ import {
   setAttributes,
   tableOnRequest,
   viewButtons,
+  write,
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
 
@@ -31,6 +32,7 @@ export function render({ model, el, signal }) {
   const { element: status, say, stop: stopStatus } = announcer();
   const record = model.get("record");
   const names = Object.keys(record.runs);
+  const recordedWhen = model.site ? "this page was built" : "this cell ran";
   let measured = {}; // whole runs of the engine, by switch
   let own = null; // the reader's beginning, once something was run on it
   let running = null; // { name, run, read }, while the engine works
@@ -173,7 +175,7 @@ export function render({ model, el, signal }) {
   function origin() {
     if (running?.name === chosen()) return "Running in this page.";
     const now = measured[chosen()];
-    if (!now) return own === null ? "Recorded by Python when this page was built." : "";
+    if (!now) return own === null ? `Recorded by Python when ${recordedWhen}.` : "";
     if (own !== null) return "Computed in this page.";
     const python = record.runs[chosen()];
     const sameText = String(now.ids) === String(python.ids);
@@ -189,14 +191,14 @@ export function render({ model, el, signal }) {
     const name = chosen();
     const [right, now] = [known(RIGHT), known(name)];
     const prompt = own ?? record.prompt;
-    words.textContent = summary();
-    about.textContent = record.runs[name].about;
+    write(words, summary());
+    write(about, record.runs[name].about);
     const at = right && now ? firstDifference(now.ids, right.ids) : -1;
     lanes[0].show(record.runs[RIGHT].title, prompt, right, at);
     lanes[1].show(record.runs[name].title, prompt, now, at);
     lanes[1].element.hidden = name === RIGHT;
     list.show(name, known, running?.name);
-    source.textContent = origin();
+    write(source, origin());
     live.hidden = !panel.engine();
     stop.disabled = !running;
     data.refresh();
@@ -225,7 +227,7 @@ function lane() {
   const text = h("p", { class: "tt-tokens" });
   const element = h("div", {}, title, text);
   function show(name, prompt, run, at) {
-    title.textContent = name;
+    write(title, name);
     const line = oneLine(prompt);
     const cut = line.length > SHOWN_OF_PROMPT ? `…${line.slice(-SHOWN_OF_PROMPT)}` : line;
     const end = at < 0 ? run?.texts.length : at;
@@ -257,12 +259,12 @@ function switches(runs, pick) {
       const run = known(name);
       input.checked = name === chosen;
       row.classList.toggle("tt-chosen", name === chosen);
-      setAttributes(row, { "aria-busy": name === running });
+      setAttributes(row, { "aria-busy": name === running ? "true" : null });
       const at = run && right ? firstDifference(run.ids, right.ids) : -1;
-      cells[0].textContent = at < 0 ? "–" : at + 1;
-      cells[1].textContent = run?.loss?.toFixed(2) ?? "…";
+      write(cells[0], at < 0 ? "–" : String(at + 1));
+      write(cells[1], run?.loss?.toFixed(2) ?? "…");
       cells[1].style.setProperty("--share", `${(100 * (run?.loss ?? 0)) / most}%`);
-      cells[2].textContent = run?.bytes ? memory(run.bytes) : "…";
+      write(cells[2], run?.bytes ? memory(run.bytes) : "…");
     }
   }
   return { element, show };

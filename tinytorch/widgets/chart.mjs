@@ -11,7 +11,7 @@ const SCALES = [
 ];
 
 /** Round numbers from `bottom` to `top`, about `most` of them. */
-function linearTicks(bottom, top, most) {
+export function linearTicks(bottom, top, most) {
   const rough = (top - bottom || 1) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;

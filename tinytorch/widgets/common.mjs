@@ -18,6 +18,12 @@ export function setAttributes(element, props) {
   }
 }
 
+/** Change a text, but no element: pages whose styles ask what elements hold pay for those. */
+export function write(element, text) {
+  const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
+  if (node.data !== text) node.data = text;
+}
+
 /** Write values to the model, and on to a kernel where there is one. */
 export function commit(model, changes) {
   for (const [key, value] of Object.entries(changes)) model.set(key, value);

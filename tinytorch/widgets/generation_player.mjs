@@ -18,7 +18,7 @@ import {
 import { counters, duration, score, sums, tableRows, totals } from "./player_counters.mjs";
 import { cacheGrid } from "./player_grid.mjs";
 import { lanes, legend, stepInWords } from "./player_lanes.mjs";
-import { playback, stepAt, untilNext, whenSeen } from "./player_playback.mjs";
+import { onPlaybackKey, playback, stepAt, untilNext, whenSeen } from "./player_playback.mjs";
 
 const REAL = "real";
 const SPEEDS = { 2: "2 tokens/s", 5: "5 tokens/s", 10: "10 tokens/s", 20: "20 tokens/s" };
@@ -146,7 +146,7 @@ export function render({ model, el, signal }) {
     status,
   );
   const keys = { toggle, pause, go, step, last: () => last };
-  root.addEventListener("keydown", (event) => onKey(event, keys));
+  root.addEventListener("keydown", (event) => onPlaybackKey(event, keys));
 
   function load() {
     const runs = model.get("recordings");
@@ -244,22 +244,4 @@ export function render({ model, el, signal }) {
   return () => {
     for (const end of [...releases, player.stop, chart.stop, stopStatus]) end();
   };
-}
-
-/** Space plays and pauses; arrows, Home and End move, unless a control needs them itself. */
-function onKey(event, { toggle, pause, go, step, last }) {
-  const { target, key, ctrlKey, metaKey, altKey } = event;
-  if (target.matches("select, summary, .tt-link") || ctrlKey || metaKey || altKey) return;
-  if (key === " ") {
-    if (target.matches("button, [type=checkbox]")) return;
-    event.preventDefault();
-    toggle();
-    return;
-  }
-  const places = { ArrowLeft: step() - 1, ArrowRight: step() + 1, Home: 0, End: last() };
-  if (!(key in places)) return;
-  pause();
-  if (target.matches("[type=range], .tt-scroll")) return;
-  event.preventDefault();
-  go(places[key]);
 }

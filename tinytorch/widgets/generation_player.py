@@ -168,17 +168,14 @@ class GenerationPlayer(ChapterWidget):
 
     @traitlets.validate("recordings")
     def _check_recordings(self, proposal):
-        if not proposal["value"]:
-            raise TraitError("trace: a player needs at least one run")
-        for run in proposal["value"]:
-            try:
-                check_run(run)
-            except ValueError as error:
-                raise TraitError(f"trace: {error}") from None
+        if problem := problem_of(proposal["value"]):
+            raise TraitError(f"trace: {problem}")
         return proposal["value"]
 
     @traitlets.validate("recording")
     def _check_recording(self, proposal):
+        if problem_of(self.recordings):  # traits are checked in any order: the trace is refused
+            return proposal["value"]
         last = len(self.recordings) - 1
         if not 0 <= proposal["value"] <= last:
             raise TraitError(f"recording must be from 0 to {last}, got {proposal['value']}")
@@ -186,6 +183,8 @@ class GenerationPlayer(ChapterWidget):
 
     @traitlets.validate("step")
     def _check_step(self, proposal):
+        if problem_of(self.recordings) or not 0 <= self.recording < len(self.recordings):
+            return proposal["value"]  # what is wrong with those is told
         if not 0 <= proposal["value"] <= self.last_step:
             raise TraitError(
                 f"step must be from 0 to {self.last_step}, the last step of the trace, "
@@ -222,6 +221,18 @@ class GenerationPlayer(ChapterWidget):
             f"faster than with one.",
         )
         return DrawnRun(run, chart)
+
+
+def problem_of(runs: list[Record]) -> str:
+    """Say what is wrong with the runs of a player, if anything."""
+    if not runs:
+        return "a player needs at least one run"
+    try:
+        for run in runs:
+            check_run(run)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def one_line(text: str) -> str:

@@ -11,9 +11,10 @@ import {
   setAttributes,
   tableOnRequest,
   viewButtons,
+  write,
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
-import { raceLanes, raceNumbers, write } from "./race_lanes.mjs";
+import { raceLanes, raceNumbers } from "./race_lanes.mjs";
 import { ledger, sizesOf } from "./race_ledger.mjs";
 import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs";
 
@@ -33,7 +34,7 @@ export function render({ model, el, signal }) {
   const hasKernel = Boolean(model.get("has_kernel") && model.send);
   let book = null;
   let shown = null; // { title, prompt, newTokens }: what the lanes hold
-  let state = "over"; // of what the lanes hold: "running", "stopped" or "over"
+  let state = "over"; // of what the lanes hold: "running", "stopped" or "over"; or "beginning"
   let frame = 0; // what shows the numbers next
   let run = null; // what is under way: { stop, paused, resume }
 
@@ -80,6 +81,7 @@ export function render({ model, el, signal }) {
   function show() {
     cancelAnimationFrame(frame);
     frame = 0;
+    if (state === "beginning") return;
     write(title, shown.title);
     lanes.show(shown.newTokens);
     numbers.show(book);
@@ -152,6 +154,8 @@ export function render({ model, el, signal }) {
     say("The race has begun");
     write(title, "The race begins.");
     write(verdict, "");
+    const before = state === "over" ? "over" : "stopped"; // of the race that is still shown
+    state = "beginning";
     let how = "stopped";
     try {
       const tokens = await open(stopped);
@@ -172,7 +176,10 @@ export function render({ model, el, signal }) {
     const hadFocus = [start, stop].includes(root.getRootNode().activeElement);
     showControls();
     if (hadFocus) (start.hidden ? again : start).focus();
-    finish(how);
+    if (state !== "beginning") return finish(how);
+    state = before;
+    show();
+    say("Stopped before it began");
   }
 
   function toggle() {

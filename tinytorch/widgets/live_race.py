@@ -31,8 +31,16 @@ LETTER = (
     "height of the sea, every ship I could see and the colour of its lamps. At seven I put out the "
     "light and draw the curtains, because the sun on the lens could set fire to the hills behind "
     "us. I sleep until noon. In the afternoon there is bread to bake, paint to scrape from the "
-    "railing, and the fog horn to be tried on Mondays. In the evening"
+    "railing, and the fog horn to be tried on Mondays. My brother comes on Thursdays with the "
+    "boat, and brings flour, lamp oil, letters and whatever the people in the village want to be "
+    "rid of. Last week it was a goat. She sleeps in the boat shed and has already eaten one page "
+    "of the book, the second of March, on which, I must say, nothing happened. In the evening I "
+    "light the lamp again half an hour before the sun goes down, and sit beside it, and listen. "
+    "You asked if I am lonely. Sometimes. But each night some captain I shall never meet counts "
+    "the seconds between two flashes, finds my name on his chart, and knows where he is. So tell "
+    "your mother that I am well, and that"
 )
+"""A long text of our own, which ends where a model is to go on."""
 
 PROMPTS = {
     "a story": "Once upon a time, in a village by the sea, there lived a clockmaker who",
@@ -42,7 +50,7 @@ PROMPTS = {
     ),
     "a recipe": "To bake a simple loaf of bread, you need",
     "a count": "One, two, three, four, five, six,",
-    "a long letter": LETTER,
+    "a long letter": LETTER.partition(" My brother")[0],
 }
 """What a reader may race without writing anything."""
 

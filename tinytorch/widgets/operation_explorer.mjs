@@ -1,3 +1,4 @@
+import { cards } from "./cards.mjs";
 import { lineChart } from "./chart.mjs";
 import {
   announcer,
@@ -19,7 +20,6 @@ import {
   viewButtons,
 } from "./common.mjs";
 import { generationWork, operationPrices } from "./costs.mjs";
-import { ratioCards } from "./ratio_cards.mjs";
 
 const OWN = "your own";
 const DIMENSIONS = {
@@ -110,7 +110,8 @@ export function render({ model, el, signal }) {
     h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part)),
     groups,
   );
-  const counted = ratioCards(
+  const counted = cards(
+    "Times fewer with a cache",
     Object.fromEntries(Object.entries(COUNTED).map(([key, { name }]) => [key, name])),
     (value) => commit(model, { counted: value }),
   );
@@ -191,7 +192,7 @@ export function render({ model, el, signal }) {
         ? work
         : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
       const saved = saving(counts);
-      counted.show(key, saved);
+      counted.show(key, saved.ratio, `${saved.without} → ${saved.withCache}`);
       if (same) say(`${name}: ${saved.ratio} fewer with a cache`);
     }
   }

@@ -33,6 +33,20 @@ COUNTED = {
 COUNTABLE = [spec for spec in MODEL_ZOO.values() if has_operation_count(spec)]
 
 
+def countable_model(name: str) -> str:
+    """Return the name of a model whose operations are counted; raise a TraitError of others."""
+    try:
+        spec = get_model(name)
+    except ValueError as error:
+        raise TraitError(f"model: {error}") from None
+    if spec not in COUNTABLE:
+        raise TraitError(
+            f"model: no operation count for {spec.name}; there is one for "
+            + ", ".join(each.name for each in COUNTABLE)
+        )
+    return spec.name
+
+
 class OperationExplorer(ChapterWidget):
     """Draws the work for each next token, or added up, as a prompt and a model have it.
 
@@ -88,18 +102,7 @@ class OperationExplorer(ChapterWidget):
     @traitlets.validate("model")
     def _check_model(self, proposal):
         name = proposal["value"]
-        if name == OWN:
-            return name
-        try:
-            spec = get_model(name)
-        except ValueError as error:
-            raise TraitError(f"model: {error}") from None
-        if spec not in COUNTABLE:
-            raise TraitError(
-                f"model: no operation count for {spec.name}; there is one for "
-                + ", ".join(each.name for each in COUNTABLE)
-            )
-        return spec.name
+        return name if name == OWN else countable_model(name)
 
     def spec(self) -> ModelSpec | ModelConfig:
         """Return the chosen model, or one of the chosen dimensions."""

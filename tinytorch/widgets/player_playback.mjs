@@ -1,6 +1,7 @@
 // Moving on by itself: at an even speed, or by the clock of a recorded run.
 
 const SEEN_MS = 800;
+const OWN_KEYS = "select, summary, .tt-link, [type=number], [type=radio]";
 
 /** Call `advance`, which returns when to call it again, but not where nobody sees it. */
 export function playback({ root, advance, onState, signal }) {
@@ -70,4 +71,22 @@ export function stepAt(ends, ms) {
 export function untilNext(allEnds, ms, most) {
   const waits = allEnds.map((ends) => (ends[stepAt(ends, ms) + 1] ?? Infinity) - ms);
   return Math.min(...waits, most);
+}
+
+/** Space plays and pauses; arrows, Home and End move, unless a control needs them itself. */
+export function onPlaybackKey(event, { toggle, pause, go, step, last }) {
+  const { target, key, ctrlKey, metaKey, altKey } = event;
+  if (target.matches(OWN_KEYS) || ctrlKey || metaKey || altKey) return;
+  if (key === " ") {
+    if (target.matches("button, [type=checkbox]")) return;
+    event.preventDefault();
+    toggle();
+    return;
+  }
+  const places = { ArrowLeft: step() - 1, ArrowRight: step() + 1, Home: 0, End: last() };
+  if (!(key in places)) return;
+  pause();
+  if (target.matches("[type=range], .tt-scroll")) return;
+  event.preventDefault();
+  go(places[key]);
 }

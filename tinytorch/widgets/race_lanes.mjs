@@ -1,17 +1,11 @@
 // The lanes of a race: the text as it comes, and a bar for the time of each token.
 
-import { h, headingRow, oneLine, setAttributes } from "./common.mjs";
+import { h, headingRow, oneLine, setAttributes, write } from "./common.mjs";
 import { duration } from "./race_ledger.mjs";
 
 const HEIGHT = 40;
 const NAMES = ["Without a cache", "With a cache"];
 const PROMPT_ENDS = [60, 100]; // characters of a long prompt that are shown
-
-/** Change a text, but no element: pages whose styles ask what elements hold pay for those. */
-export function write(element, text) {
-  const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
-  if (node.data !== text) node.data = text;
-}
 
 function shortened(prompt) {
   const [head, tail] = PROMPT_ENDS;

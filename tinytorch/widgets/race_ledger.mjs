@@ -96,12 +96,17 @@ export function ledger(sizes, promptLength) {
     const later = lanes.map(({ ms }) => median(ms.slice(1, count)));
     const rates = part("time").map((ms) => (1000 * count) / ms);
     const work = part("work");
+    const speeds = lanes.map((book) => {
+      const flop = 2 * Number((book.work[count - 1] ?? 0n) - (book.work[0] ?? 0n));
+      return flop / 1e6 / ((book.time[count - 1] ?? 0) - (book.time[0] ?? 0));
+    });
     const ms = (value) => (Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`);
-    const rate = (value) => value.toFixed(1);
+    const rate = (value) => (Number.isNaN(value) ? "" : value.toFixed(1));
     return [
       row("first token", first, ms, ratio(first)),
       row("a later token, median", later, ms, ratio(later)),
       row("tokens/s, prompt included", rates, rate, ratio([rates[1], rates[0]])),
+      row("GFLOP/s, later tokens", speeds, rate, ratio([speeds[1], speeds[0]])),
       row("multiply-adds", work, rounded, count ? times(ratioOf(work[0], work[1])) : ""),
       row("bytes of cache", [0, count && cacheBytes(count)], exact, ""),
     ];

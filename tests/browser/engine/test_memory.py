@@ -19,6 +19,7 @@ def rendering_mib():
     return memory / 2**20
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells what processes share")
 def test_a_model_with_a_cache_of_1024_tokens_takes_less_than_300_mib(browser, served, page):
     new = browser.new_page()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.browser.engines import Firefox, firefox, webkit
+from tests.browser.engines import Firefox
 from tests.browser.loader.small_site import MODULES, SCRIPT
 
 RUN = """
@@ -24,12 +24,6 @@ window.told = null;
 """
 
 
-@pytest.fixture(scope="module", params=[firefox, webkit], ids=["firefox", "webkit"])
-def other(request):
-    with request.param() as engine:
-        yield engine
-
-
 def told(engine, prepare):
     """Load the model twice; return what the page found."""
     engine.run(RUN.replace("PREPARE", prepare))
@@ -41,16 +35,16 @@ def told(engine, prepare):
 
 
 @pytest.mark.parametrize("prepare", [MODULES, SCRIPT], ids=["modules", "script"])
-def test_the_tokens_are_those_of_chromium(host, expected, other, prepare):
-    keeps = isinstance(other, Firefox)  # Debian's WebKitGTK has no private file system
-    other.open(f"{host.url}/page.html")
+def test_the_tokens_are_those_of_chromium(host, expected, engine, prepare):
+    keeps = isinstance(engine, Firefox)  # Debian's WebKitGTK has no private file system
+    engine.open(f"{host.url}/page.html")
     found = [{"value": keeps}, {"value": expected}] * 2
-    assert told(other, prepare) == {"found": found, "problems": []}
+    assert told(engine, prepare) == {"found": found, "problems": []}
     assert len(host.asked_for()) == (5 if keeps else 10)
 
 
-def test_a_page_from_a_file_takes_the_chosen_model(site, expected, other):
-    other.open((site / "page.html").as_uri())
-    other.choose("input", site / "tiny.gguf")
+def test_a_page_from_a_file_takes_the_chosen_model(site, expected, engine):
+    engine.open((site / "page.html").as_uri())
+    engine.choose("input", site / "tiny.gguf")
     found = [{"value": False}, {"value": expected}] * 2
-    assert told(other, SCRIPT) == {"found": found, "problems": []}
+    assert told(engine, SCRIPT) == {"found": found, "problems": []}

@@ -3,7 +3,15 @@
 import pytest
 
 from tests.browser.loader import faults
-from tests.browser.loader.small_site import KILL, REMEMBER_WORKER, attempt, is_sentence, name
+from tests.browser.loader.small_site import (
+    KILL,
+    MODULES,
+    REMEMBER_WORKER,
+    attempt,
+    is_sentence,
+    name,
+)
+from tests.browser.tabs import tab
 from tests.gguf_files import TOKENS
 
 
@@ -62,25 +70,31 @@ def test_a_closed_model_says_so(page):
     assert attempt(page, "tokens()")["message"] == "The model was closed."
 
 
-def test_a_frozen_tab_goes_on_where_it_was(page, expected):
-    attempt(page, "loaded()")
-    session = page.context.new_cdp_session(page)
-    page.evaluate(
-        """() => {
-          window.ids = [];
-          window.ended = (async () => {
-            for await (const { id } of model.generate([1, 2, 3], { maxTokens: 8 })) {
-              ids.push(id);
-              await new Promise((resolve) => setTimeout(resolve, 30));
-            }
-          })();
-        }"""
-    )
-    session.send("Page.setWebLifecycleState", {"state": "frozen"})
-    page.wait_for_timeout(500)
-    session.send("Page.setWebLifecycleState", {"state": "active"})
-    page.evaluate("ended")
-    assert page.evaluate("ids") == expected
+def test_a_frozen_tab_goes_on_where_it_was(browser, host, expected):
+    with tab(browser) as page:
+        page.open(f"{host.url}/page.html")
+        page.evaluate(f"({MODULES})()")
+        assert page.evaluate("attempt(() => loaded())") == {"value": True}
+        page.run(
+            """
+            window.ids = [];
+            window.ended = (async () => {
+              for await (const { id } of model.generate([1, 2, 3], { maxTokens: 8 })) {
+                ids.push(id);
+                await new Promise((resolve) => setTimeout(resolve, 50));
+              }
+            })();
+            """
+        )
+        page.freeze()
+        page.wait(500)
+        begun = page.evaluate("ids")
+        page.wait(500)
+        assert page.evaluate("ids") == begun
+        assert len(begun) < len(expected)
+        page.thaw()
+        page.evaluate("ended")
+        assert page.evaluate("ids") == expected
 
 
 @pytest.mark.parametrize(

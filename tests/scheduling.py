@@ -1,0 +1,46 @@
+"""Which tests one process runs together, and what begins first, where several run them."""
+
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = {
+    "tests/browser/engine/": "tests/browser/engine/",
+    "tests/browser/test_engines.py": "tests/browser/other engines",
+    "tests/browser/test_live_race_engines.py": "tests/browser/other engines",
+    "tests/browser/test_cache_lab_engines.py": "tests/browser/other engines",
+    "tests/browser/loader/test_other_browsers.py": "tests/browser/other engines",
+}
+"""What shares a page with a loaded model, and what shares a Firefox and a WebKit."""
+
+LONGEST = (
+    "tests/coursework/test_grading.py",
+    "tests/browser/engine/",
+    "tests/coursework/",
+    "tests/browser/",
+    "tests/book/",
+    "tests/serving/",
+    "tests/models/",
+)
+"""What begins first, so that no process ends long before the other."""
+
+
+def scope_of(nodeid: str) -> str:
+    """Return what a test runs together with: its file, or what `TOGETHER` says of it."""
+    file = nodeid.split("::")[0]
+    return next((scope for start, scope in TOGETHER.items() if file.startswith(start)), file)
+
+
+def rank(scope: str) -> int:
+    """Return where a scope stands in `LONGEST`, or behind it."""
+    found = (index for index, place in enumerate(LONGEST) if scope.startswith(place))
+    return next(found, len(LONGEST))
+
+
+class LongestFirst(LoadScopeScheduling):
+    """Gives the process that has nothing left the first scope of those that wait."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return scope_of(nodeid)
+
+    def _assign_work_unit(self, node) -> None:
+        self.workqueue.move_to_end(min(self.workqueue, key=rank), last=False)
+        super()._assign_work_unit(node)

@@ -13,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from tinytorch.analysis.chart import COLOURS, INK, LINE_STYLES, SIZE, STATES, STYLE, Chart
@@ -69,6 +70,8 @@ def curves(
             ends.append((np.asarray(x)[-1], np.asarray(y)[-1], name, colour))
         if x_log:
             axes.set_xscale("log")
+        elif all(np.asarray(x).dtype.kind in "iu" for x, _ in lines.values()):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if y_log:
             axes.set_yscale("log")
         else:
@@ -113,6 +116,7 @@ def bars(
     stacked : bool
         Put the series behind each other instead of below each other.
     x_log : bool
+        A value of 0 has no bar on such an axis, and is written at its beginning.
     states : sequence of str
         As in `curves`, for each series.
 
@@ -137,8 +141,9 @@ def bars(
         for i, ((name, values), colour) in enumerate(zip(groups.items(), colours, strict=False)):
             lengths = np.array([values[category] for category in categories], dtype=float)
             offset = 0 if stacked else (i - (len(groups) - 1) / 2) * thickness
+            places = np.arange(len(categories)) + offset
             drawn = axes.barh(
-                np.arange(len(categories)) + offset,
+                places,
                 lengths,
                 0.92 * thickness,
                 left=base if stacked else None,
@@ -146,6 +151,11 @@ def bars(
                 label=name,
             )
             texts = [value_format.format(value) for value in lengths]
+            if x_log:
+                for j in np.flatnonzero(lengths == 0):
+                    edge = axes.get_yaxis_transform()
+                    axes.text(0.01, places[j], "0", transform=edge, va="center", fontsize=11)
+                    texts[j] = ""
             if not stacked:
                 axes.bar_label(drawn, texts, padding=4, fontsize=11)
             elif i + 1 == len(groups):
@@ -258,8 +268,8 @@ def roofline(
         axes.text(x[0], bandwidth * x[0] * 4, f"{bandwidth:,.0f} GB/s", ha="left", fontsize=11)
         for (name, point), colour in zip(points.items(), COLOURS, strict=False):
             axes.plot(*point, "o", color=colour, markersize=9, label=name)
-        axes.legend(loc="lower right", fontsize=11)
         axes.set_ylim(top=peak * 3)
+        axes.legend(loc="best", fontsize=11)
     return Chart(figure, alt)
 
 

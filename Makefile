@@ -38,7 +38,7 @@ links: $(VENV)/book.done model  ## Check that the links to other sites still wor
 	$(BIN)/jupyter-book build . --builder linkcheck
 
 test: $(VENV)/dev.done browser lint book  ## Check the code, build the book and run every test
-	$(BIN)/pytest -n $(WORKERS) -m "not alone and not installs" --cov --durations=20
+	$(BIN)/pytest -n $(WORKERS) -m "not alone and not installs" --cov --durations=20 -r R
 	$(BIN)/pytest -m alone
 
 binder-check: $(VENV)/dev.done browser model  ## Build Binder's environment, open each page in it, run all cells

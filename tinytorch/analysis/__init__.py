@@ -5,6 +5,7 @@ from tinytorch.analysis.capacity import (
     sequences_that_fit,
     weight_bytes,
 )
+from tinytorch.analysis.committed import committed_results
 from tinytorch.analysis.costs import (
     arithmetic_intensity,
     decode_bytes,
@@ -38,6 +39,7 @@ __all__ = [
     "analyze_kvcache_memory",
     "analyze_kvcache_speedup",
     "arithmetic_intensity",
+    "committed_results",
     "decode_bytes",
     "forward_operations",
     "generation_operations",

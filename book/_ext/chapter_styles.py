@@ -48,6 +48,7 @@ JOINED = "site.css"
 LINK = re.compile(
     r'\s*<link rel="stylesheet" (?:type="text/css" )?href="([^"]*)_static/([^"?]*)[^"]*" />'
 )
+STYLESHEET = 'rel="stylesheet"'
 
 OWN = ("icons.css", "widgets.css", "book.css")
 """Sheets whose rules are all used, and whose names scripts put together."""
@@ -105,12 +106,19 @@ def link_joined(site: Path, version: str) -> None:
     Raises
     ------
     ExtensionError
-        If a page links a sheet that is not among them.
+        If a page links a sheet that is not among them, or in another way than `LINK` expects.
     """
     for page in site.rglob("*.html"):
+        if site / "_static" in page.parents:  # templates of the theme
+            continue
         html = page.read_text(encoding="utf-8")
         links = list(LINK.finditer(html))
         names = [link[2] for link in links]
+        if len(links) != html.count(STYLESHEET):
+            raise ExtensionError(
+                f"{page.name} links {html.count(STYLESHEET)} style sheets, and chapter_styles.LINK "
+                f"finds {len(links)} of them: how does the theme write them now?"
+            )
         if not names or names == [JOINED]:
             continue
         if unknown := [name for name in names if not any(map(PurePath(name).match, SHEETS))]:

@@ -119,6 +119,20 @@ def test_no_page_carries_widget_state_or_a_machine_path(soups):
             assert part not in html, f"{page.name} has {part}"
 
 
+WRONG = (
+    "[role=list].citation-list",
+    "[role=doc-biblioentry]",
+    "summary[aria-label='Toggle hidden content']",
+)
+
+
+def test_what_docutils_and_myst_nb_write_wrongly_is_mended(soups):
+    for page, soup in soups.items():
+        left = [tag.name for selector in WRONG for tag in soup.select(selector)]
+        left += ["th" for head in soup("th") if not head.get_text(strip=True)]
+        assert not left, f"{page.name} has {left}: chapter_site.MENDED no longer finds them"
+
+
 THEME = (
     '(()=>{function I(){const e=()=>{document.querySelectorAll(["pre",".output"].join(", "))};e()}'
     'a(),"complete"===document.readyState?I():window.addEventListener("load",I)})();'

@@ -77,6 +77,9 @@ def test_sheets_are_joined_in_their_order_and_pages_load_them_at_once(tmp_path):
     page.write_text(f"<head>{link.format('new.css')}</head>")
     with pytest.raises(ExtensionError, match=r"a\.html links \['new\.css'\]"):
         link_joined(tmp_path, "0a")
+    page.write_text(head.replace("<link ", "<link media='all' ", 1))
+    with pytest.raises(ExtensionError, match=r"links 3 style sheets, and .*LINK finds 2 of them"):
+        link_joined(tmp_path, "0a")
     (static / "exercise.css").unlink()
     with pytest.raises(ExtensionError, match="exercise"):
         joined(static, {"wide"})

@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinytorch.core import GPT
-from tinytorch.generation import (
-    KVCache,
-    Sampler,
-    enable_kv_cache,
-    generate,
-    get_kv_cache,
-    stream,
-)
+from tinytorch.generation import KVCache, Sampler, enable_kv_cache, generate, get_kv_cache, stream
 
 BOTH_WAYS = pytest.mark.parametrize("use_cache", [True, False], ids=["cached", "uncached"])
 BOTH_FUNCTIONS = pytest.mark.parametrize("write", [generate, stream])

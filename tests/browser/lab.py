@@ -1,4 +1,4 @@
-"""Start a JupyterLab for a check, and drive a notebook in it."""
+"""Start JupyterLab or Notebook 7 for a check, and drive a notebook in it."""
 
 import socket
 import subprocess
@@ -17,7 +17,7 @@ OPTIONS = (
     "--ServerApp.port_retries=0",
     "--IdentityProvider.token=",
     "--ServerApp.disable_check_xsrf=True",
-    "--LabApp.expose_app_in_browser=True",
+    "--expose-app-in-browser",
 )
 START_SECONDS = 180
 
@@ -54,12 +54,20 @@ def own_folders(home: Path) -> dict[str, str]:
 
 @contextmanager
 def jupyterlab(
-    jupyter: Path, *options: str, folder: Path, environment: Mapping[str, str], log: Path
+    jupyter: Path,
+    *options: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    application: str = "lab",
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Run JupyterLab in a folder while the block runs; yield its address and its process."""
+    """Run JupyterLab in a folder while the block runs; yield its address and its process.
+
+    The ``application`` ``"notebook"`` is Notebook 7, which is made of the same parts.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
-    command = [str(jupyter), "lab", f"--port={port}", *OPTIONS, *options]
+    command = [str(jupyter), application, f"--port={port}", *OPTIONS, *options]
     with log.open("w") as out:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
         try:
@@ -85,7 +93,7 @@ def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
             return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.2)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+    raise RuntimeError(f"Jupyter did not start:\n{log.read_text()}")
 
 
 class Notebook:

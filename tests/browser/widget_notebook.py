@@ -1,4 +1,4 @@
-"""A notebook that shows each widget twice, open in JupyterLab."""
+"""A notebook that shows each widget twice, open in JupyterLab or in Notebook 7."""
 
 import json
 import os
@@ -27,6 +27,8 @@ NO_OTHER_HOST = (
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
 )
+FRONT_ENDS = {"lab": ("lab/tree/", NO_OTHER_HOST), "notebook": ("notebooks/", ())}
+"""Where a front end shows a file, and what keeps it from asking other hosts."""
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
     "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
@@ -156,20 +158,22 @@ def write_notebook(folder: Path) -> str:
 
 @contextmanager
 def opened_widgets(
-    browser: Browser, folder: Path, home: Path
+    browser: Browser, folder: Path, home: Path, front_end: str
 ) -> Iterator[tuple[Widgets, list[str]]]:
-    """Open the notebook in JupyterLab; yield it with what goes wrong in the browser."""
+    """Open the notebook in a front end; yield it with what goes wrong in the browser."""
     name = write_notebook(folder)
+    place, options = FRONT_ENDS[front_end]
     write_settings(home)
     with (
         jupyterlab(
             JUPYTER,
-            *NO_OTHER_HOST,
+            *options,
             folder=folder,
             environment=os.environ | own_folders(home),
-            log=home / "jupyterlab.log",
+            log=home / "jupyter.log",
+            application=front_end,
         ) as (url, _),
-        opened(browser, f"{url}lab/tree/{name}", url) as (page, problems, _),
+        opened(browser, f"{url}{place}{name}", url) as (page, problems, _),
     ):
         widgets = Widgets(page)
         widgets.wait_for_kernel()

@@ -248,13 +248,34 @@ function isForHost({ key, ctrlKey, metaKey, altKey, shiftKey }) {
   return ctrlKey || metaKey || altKey || (shiftKey && key === "Enter");
 }
 
+const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
+
 /**
- * The element of a widget, in place of whatever the host's element holds. It keeps keys to itself:
- * JupyterLab leaves the cell at an arrow, and cuts it at an x.
+ * Keep keys from the host: JupyterLab leaves the cell at an arrow, and cuts it at an x. Notebook 7
+ * looks at a key before the widget does, unless the element that has the focus has this attribute.
+ * So a key for the host is sent a second time, without the attribute.
  */
+function keepKeys(root) {
+  let forHost = false;
+  root.addEventListener("focusin", ({ target }) => target.setAttribute(NO_SHORTCUTS, ""));
+  root.addEventListener("keydown", (event) => forHost || event.stopPropagation());
+  function send(event) {
+    if (forHost || !isForHost(event)) return;
+    const { target } = event;
+    event.stopPropagation();
+    forHost = true;
+    target.removeAttribute(NO_SHORTCUTS);
+    if (!target.dispatchEvent(new KeyboardEvent("keydown", event))) event.preventDefault();
+    target.setAttribute(NO_SHORTCUTS, "");
+    forHost = false;
+  }
+  root.addEventListener("keydown", send, true);
+}
+
+/** The element of a widget, in place of whatever the host's element holds. */
 export function mount(el, label) {
   const root = h("div", { class: "tt-w", role: "group", "aria-label": label });
-  root.addEventListener("keydown", (event) => isForHost(event) || event.stopPropagation());
+  keepKeys(root);
   el.replaceChildren(root);
   return root;
 }

@@ -5,7 +5,8 @@
   const sizes = new ResizeObserver((entries) => {
     const elements = entries.map((entry) => entry.target);
     const scrolls = elements.map(
-      (element) => element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
+      (element) =>
+        element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
     );
     elements.forEach((element, index) => {
       if (scrolls[index]) element.tabIndex = 0;

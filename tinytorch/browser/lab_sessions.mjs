@@ -300,9 +300,22 @@ export const SESSIONS = {
   window: WindowSession,
   sinks: SinksSession,
   "int8-token": keeping(Rounded),
-  "int8-channel": keeping(class extends Rounded { static byChannel = true; }),
-  "int4-token": keeping(class extends Rounded { static bits = 4; }),
-  "int4-channel": keeping(class extends Rounded { static bits = 4; static byChannel = true; }),
+  "int8-channel": keeping(
+    class extends Rounded {
+      static byChannel = true;
+    },
+  ),
+  "int4-token": keeping(
+    class extends Rounded {
+      static bits = 4;
+    },
+  ),
+  "int4-channel": keeping(
+    class extends Rounded {
+      static bits = 4;
+      static byChannel = true;
+    },
+  ),
 };
 
 /** @param {(entries: { keys: number, values: number }) => void} change */

@@ -155,7 +155,10 @@ function shadesOf(head, hasWeights) {
     }
     const weights = head.weights.map((row) => row.map((weight) => strength(Math.sqrt(weight))));
     const even = head.weights.map((row) => row.map(() => "0.55"));
-    known.set(head, [{ ...shades, scores: even }, { ...shades, scores: weights }]);
+    known.set(head, [
+      { ...shades, scores: even },
+      { ...shades, scores: weights },
+    ]);
   }
   return known.get(head)[Number(hasWeights)];
 }

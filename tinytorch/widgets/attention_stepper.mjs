@@ -72,7 +72,9 @@ export function render({ model, el, signal }) {
   const phases = selectField("Phase", { "": Object.fromEntries(Object.entries(PHASES)) }, (value) =>
     commit(model, { phase: Number(value) }),
   );
-  const mask = checkField("show what changes without the mask", (checked) => commit(model, { unmasked: checked }));
+  const mask = checkField("show what changes without the mask", (checked) =>
+    commit(model, { unmasked: checked }),
+  );
   const words = h("p", { class: "tt-words" });
   const readout = h("p", { class: "tt-readout" });
   const read = (place, keeps) => {
@@ -191,7 +193,13 @@ export function render({ model, el, signal }) {
       const said = wrong
         ? `${wrong} of ${t + 1} kept keys wrong, by up to ${worst}`
         : `all ${t + 1} kept keys right`;
-      return h("div", { class: "tt-layer" }, `layer ${layer}`, h("div", {}, ...boxes), h("p", {}, said));
+      return h(
+        "div",
+        { class: "tt-layer" },
+        `layer ${layer}`,
+        h("div", {}, ...boxes),
+        h("p", {}, said),
+      );
     });
     const title = `Had no token been masked, ${word(t + 1)} would have changed the keys before it:`;
     changes.replaceChildren(h("p", {}, title), ...rows);
@@ -227,7 +235,8 @@ export function render({ model, el, signal }) {
 
   root.addEventListener("keydown", (event) => {
     const { target, key: pressed } = event;
-    if (target.matches("select, summary, .tt-link, .tt-scroll") || event.ctrlKey || event.metaKey) return;
+    if (target.matches("select, summary, .tt-link, .tt-scroll") || event.ctrlKey || event.metaKey)
+      return;
     const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last };
     const columns = { ArrowUp: -1, ArrowDown: 1 };
     if (pressed === " " && !target.matches("button, [type=checkbox]")) goPhase();

@@ -179,7 +179,8 @@ export function render({ model, el, signal }) {
     element.select.value = view.bits_per_element;
     weight.select.value = view.bits_per_weight;
     const listed = DEVICES.includes(view.device_gb);
-    if (!listed || device.select.value !== OTHER) device.select.value = listed ? view.device_gb : OTHER;
+    if (!listed || device.select.value !== OTHER)
+      device.select.value = listed ? view.device_gb : OTHER;
     ownDevice.field.hidden = device.select.value !== OTHER;
     ownDevice.show(view.device_gb);
     const measured = view.specs.map((spec) => ({
@@ -187,7 +188,9 @@ export function render({ model, el, signal }) {
       cache: cacheOf(spec, view.seq_len, view.batch_size),
       weights: weightBytes(spec, view.bits_per_weight),
     }));
-    bars.replaceChildren(...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })));
+    bars.replaceChildren(
+      ...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })),
+    );
     const short = view.specs.filter((spec) => view.seq_len > spec.max_context);
     beyond.textContent = short
       .map((spec) => `${spec.name} was made for texts of ${exact(spec.max_context)} tokens.`)

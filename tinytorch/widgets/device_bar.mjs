@@ -40,7 +40,13 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
     h("span", {}, fit === "1" ? `sequence of ${tokens} fits` : `sequences of ${tokens} fit`),
   );
   const text = `${exact(view.batch_size)} at once: ${parts} (${exact(view.device_gb)} GB)`;
-  return h("div", { class: over ? "tt-over" : "" }, answer, bar, h("div", { class: "tt-note" }, text));
+  return h(
+    "div",
+    { class: over ? "tt-over" : "" },
+    answer,
+    bar,
+    h("div", { class: "tt-note" }, text),
+  );
 }
 
 /** What the colours of the bars mean. */

@@ -99,7 +99,9 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     const { isKept, site: known } = await engineScript(site.engine).catch(() => ({}));
     if (!known || !(await isKept(known.manifest)) || loading || engine) return;
     const load = button("Start the model", () => start());
-    show(row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)));
+    show(
+      row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)),
+    );
   }
 
   async function start(files) {
@@ -150,7 +152,8 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
       try {
         const { removeWeights, site: known } = await engineScript(site.engine);
         await removeWeights(known.manifest);
-        if (engine) show(note("Removed from this browser. The model runs until you leave the page."));
+        if (engine)
+          show(note("Removed from this browser. The model runs until you leave the page."));
         else ask();
         say("The model was removed from this browser");
       } catch (error) {

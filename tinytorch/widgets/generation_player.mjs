@@ -209,7 +209,9 @@ export function render({ model, el, signal }) {
 
   function summary() {
     if (!isReal()) return stepInWords(run, step());
-    const [without, withCache] = [total.timeWithout, total.time].map((ends) => stepAt(ends, shownTime()) + 1);
+    const [without, withCache] = [total.timeWithout, total.time].map(
+      (ends) => stepAt(ends, shownTime()) + 1,
+    );
     const tokens = withCache === 1 ? "token" : "tokens";
     return `After ${duration(shownTime())}: ${exact(withCache)} ${tokens} with a cache, ${exact(without)} without one.`;
   }

@@ -121,12 +121,7 @@ export function render({ model, el, signal }) {
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
   const quotedSpec = models.find((spec) => spec.name === QUOTED_MODEL);
   const quoted = QUOTED.map(({ text, ...values }) => {
-    const counts = generationWork(
-      values.counted,
-      quotedSpec,
-      values.prompt_length,
-      QUOTED_TOKENS,
-    );
+    const counts = generationWork(values.counted, quotedSpec, values.prompt_length, QUOTED_TOKENS);
     const view = { model: QUOTED_MODEL, new_tokens: QUOTED_TOKENS, ...values };
     return button(`${saving(counts).ratio} ${text}`, () => commit(model, view));
   });
@@ -229,7 +224,9 @@ export function render({ model, el, signal }) {
   function describeLaw({ pass, total }, add) {
     const isTotal = add && total !== undefined;
     const [without, withCache] = isTotal ? total : pass;
-    const counted = isTotal ? "All passes from nothing to n tokens" : "A pass that ends at n tokens";
+    const counted = isTotal
+      ? "All passes from nothing to n tokens"
+      : "A pass that ends at n tokens";
     const growth = `${counted}: about ${without} without a cache, ${withCache} with one`;
     if (work.counted !== "whole_model") return `${growth}.`;
     const { token, pair, pass: logits } = operationPrices(work.spec);

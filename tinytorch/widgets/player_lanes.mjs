@@ -23,9 +23,7 @@ function lane(run, { title, keeps, still, onPick, onRead }) {
   const promptLength = run.prompt_tokens.length;
   const texts = [...run.prompt_tokens, ...run.text];
   const isSlit = (at) =>
-    promptLength > LONG_PROMPT &&
-    at >= WORDS_AT_ITS_ENDS &&
-    at < promptLength - WORDS_AT_ITS_ENDS;
+    promptLength > LONG_PROMPT && at >= WORDS_AT_ITS_ENDS && at < promptLength - WORDS_AT_ITS_ENDS;
   const tokens = texts.map((text, at) =>
     h("span", { "data-at": at }, isSlit(at) ? "" : text.replace(/\n+/g, " ")),
   );

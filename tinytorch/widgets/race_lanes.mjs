@@ -23,7 +23,11 @@ function lane(name, keeps) {
   );
   const label = `The text ${name.toLowerCase()}`;
   const text = h("p", {}, past, now, written);
-  const words = h("div", { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label }, text);
+  const words = h(
+    "div",
+    { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label },
+    text,
+  );
   const progress = h("span");
   const bars = h("svg:g");
   const drawing = h(
@@ -123,7 +127,9 @@ export function raceNumbers() {
     const rows = ledger.rows();
     if (!body.children.length) {
       const cells = () => [h("td"), h("td"), h("td")];
-      body.append(...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())));
+      body.append(
+        ...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())),
+      );
     }
     rows.forEach(([, ...texts], i) => {
       texts.forEach((text, j) => write(body.children[i].children[j + 1], text));

@@ -47,7 +47,8 @@ export function ledger(sizes, promptLength) {
     book.work.push((book.work[at - 1] ?? 0n) + work);
   }
 
-  const cacheBytes = (numTokens) => kvCacheBytes(sizes, promptLength + numTokens - 1, 1, CACHE_BITS);
+  const cacheBytes = (numTokens) =>
+    kvCacheBytes(sizes, promptLength + numTokens - 1, 1, CACHE_BITS);
   const both = () => Math.min(...lanes.map(({ ids }) => ids.length));
 
   /** The first token that differs, or -1. Where one lane has ended earlier, that is a difference. */
@@ -68,7 +69,9 @@ export function ledger(sizes, promptLength) {
     const compared = `${exact(count)} ${count === 1 ? "token" : "tokens"} compared, one by one`;
     if (state === "over") return `Both texts are equal: ${compared}.`;
     if (count === 0) return state === "stopped" ? "Stopped before both had a token." : "";
-    return state === "stopped" ? `Stopped. Equal so far: ${compared}.` : `Equal so far: ${compared}.`;
+    return state === "stopped"
+      ? `Stopped. Equal so far: ${compared}.`
+      : `Equal so far: ${compared}.`;
   }
 
   /** The numbers that lead, of the tokens that both have written. */

@@ -67,7 +67,10 @@ class Figure {
     const element = this.#element;
     const view = document.createElement("div");
     try {
-      const model = new PageModel(this.#name, JSON.parse(element.querySelector("script").textContent));
+      const model = new PageModel(
+        this.#name,
+        JSON.parse(element.querySelector("script").textContent),
+      );
       model.site = this.#site;
       element.append(view);
       element.classList.add("tt-alive");

@@ -46,7 +46,7 @@ export function readConfig({ metadata, tensors }) {
     mlpDim: read("feed_forward_length"),
     maxSeqLen: read("context_length"),
     normEps: read("attention.layer_norm_rms_epsilon"),
-    ropeTheta: read("rope.freq_base", 10000),
+    ropeTheta: read("rope.freq_base", 10_000),
   };
   const turned = read("rope.dimension_count", config.headDim);
   requireEqual("rope.dimension_count", turned, config.headDim);

@@ -5,7 +5,7 @@ import { Memory } from "./memory.mjs";
 import { Model } from "./model.mjs";
 import { Tokenizer } from "./tokenizer.mjs";
 
-const PAGE = 65536;
+const PAGE = 65_536;
 
 /**
  * Make room for a model's file. Its bytes are written into `weightsAt(...)` as they arrive, from

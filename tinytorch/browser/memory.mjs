@@ -1,6 +1,6 @@
 // The memory that JavaScript and the kernels share: first the model's file, then what is allocated.
 
-const PAGE = 65536;
+const PAGE = 65_536;
 const ALIGNMENT = 64;
 const aligned = (bytes) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 

@@ -1,4 +1,4 @@
-import { PHASES, SCORE, SOFTMAX, band, newAt, scoreState, textAt } from "./attention_bands.mjs";
+import { band, newAt, PHASES, SCORE, SOFTMAX, scoreState, textAt } from "./attention_bands.mjs";
 import {
   announcer,
   button,
@@ -29,7 +29,7 @@ const LOOKS_AT = {
   "one word": "looks at one earlier word",
   everywhere: "looks everywhere",
 };
-const CHANGED = 0.00005;
+const CHANGED = 0.000_05;
 
 /** Rows projected, scores formed and scores used in a step, by both methods. */
 export function ledger(trace, step) {

@@ -19,7 +19,7 @@ import {
   viewButtons,
 } from "./common.mjs";
 import { kvCacheBytes, longestThatFits, sequencesThatFit, weightBytes } from "./costs.mjs";
-import { GIB, deviceBar, deviceLegend } from "./device_bar.mjs";
+import { deviceBar, deviceLegend, GIB } from "./device_bar.mjs";
 
 const NOBODY = "";
 const ELEMENT_TYPES = { 32: "fp32", 16: "fp16, bf16", 8: "fp8, int8", 4: "int4" };
@@ -60,7 +60,7 @@ function ownModel({ num_layers, num_kv_heads, head_dim, million_parameters }) {
     num_layers,
     num_windowed_layers: 0,
     window: null,
-    max_context: Infinity,
+    max_context: Number.POSITIVE_INFINITY,
     kv_elements_per_token_per_layer: 2 * num_kv_heads * head_dim,
     num_parameters: million_parameters * 1e6,
   };

@@ -82,7 +82,7 @@ export function lineChart({ label, onCursor, signal }) {
   let data = null;
   let pixels = null;
   let index = 0;
-  let shown = Infinity;
+  let shown = Number.POSITIVE_INFINITY;
 
   function draw(next) {
     data = next;

@@ -53,7 +53,7 @@ export function render({ model, el, signal }) {
   const transport = h("div", { class: "tt-row" }, start, stop, again);
 
   function showControls() {
-    start.textContent = !run ? "Start the race" : run.paused ? "Continue" : "Pause";
+    start.textContent = run ? (run.paused ? "Continue" : "Pause") : "Start the race";
     start.hidden = !run && !canRace();
     stop.hidden = !run;
     again.hidden = run !== null;

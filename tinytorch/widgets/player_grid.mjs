@@ -11,9 +11,10 @@ export function cacheGrid(run, { onPick, onRead }) {
   const height = Math.min(Math.max(5 * run.num_layers, 60), 150);
   const column = (state) => h("svg:rect", { class: `tt-${state}`, y: 0, height });
   const [kept, now] = ["kept", "now"].map(column);
-  const rows = Array.from({ length: run.num_layers - 1 }, (_, i) => {
-    return `M0 ${((i + 1) * height) / run.num_layers}H${positions}`;
-  });
+  const rows = Array.from(
+    { length: run.num_layers - 1 },
+    (_, i) => `M0 ${((i + 1) * height) / run.num_layers}H${positions}`,
+  );
   const drawn = positions > MOST_LINES ? 0 : positions - 1;
   const columns = Array.from({ length: drawn }, (_, i) => `M${i + 1} 0V${height}`);
   const svg = h(

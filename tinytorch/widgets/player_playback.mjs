@@ -69,7 +69,9 @@ export function stepAt(ends, ms) {
 
 /** When the next step of either run is done, but not later than the clock should move. */
 export function untilNext(allEnds, ms, most) {
-  const waits = allEnds.map((ends) => (ends[stepAt(ends, ms) + 1] ?? Infinity) - ms);
+  const waits = allEnds.map(
+    (ends) => (ends[stepAt(ends, ms) + 1] ?? Number.POSITIVE_INFINITY) - ms,
+  );
   return Math.min(...waits, most);
 }
 

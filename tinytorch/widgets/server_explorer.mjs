@@ -17,7 +17,7 @@ import {
 } from "./common.mjs";
 import { onPlaybackKey, playback } from "./player_playback.mjs";
 import { distributions, memoryChart } from "./server_charts.mjs";
-import { CHECKS, SETTINGS, controls } from "./server_controls.mjs";
+import { CHECKS, controls, SETTINGS } from "./server_controls.mjs";
 import { timeText } from "./server_drawing.mjs";
 import { challenge, numbersTable, requestRows } from "./server_numbers.mjs";
 import { pictures } from "./server_pictures.mjs";

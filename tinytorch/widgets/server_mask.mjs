@@ -18,9 +18,11 @@ const HIGHEST_TOKEN = 4;
  * most queries and the most keys. `numNew` is a Map.
  */
 export function raggedMask(numNew) {
-  const masks = Array.from(numNew, ([request, queries]) => {
-    return { request, queries, kept: request.table.seqPos };
-  });
+  const masks = Array.from(numNew, ([request, queries]) => ({
+    request,
+    queries,
+    kept: request.table.seqPos,
+  }));
   const total = (count) => sum(masks.map(count));
   const most = (count) => Math.max(...masks.map(count), 0);
   const keysOf = ({ kept, queries }) => kept + queries;
@@ -53,9 +55,10 @@ function maskInWords({ masks, mostQueries, mostKeys, numQueries, numPairs, empty
 /** Below and on the diagonal: each new token looks at one key more, in steps that can be seen. */
 function staircase({ x, y, width, height, queries }) {
   const numSteps = Math.min(queries, Math.ceil(height));
-  const steps = Array.from({ length: numSteps }, (_, i) => {
-    return `H${x + (width * (i + 1)) / numSteps}V${y + (height * (i + 1)) / numSteps}`;
-  });
+  const steps = Array.from(
+    { length: numSteps },
+    (_, i) => `H${x + (width * (i + 1)) / numSteps}V${y + (height * (i + 1)) / numSteps}`,
+  );
   return `M${x} ${y}${steps.join("")}H${x}Z`;
 }
 

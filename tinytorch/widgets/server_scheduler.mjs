@@ -1,6 +1,6 @@
 // Which tokens of which requests the next pass computes: tinytorch.serving.scheduler again.
 
-import { BlockTable, TextNumbers, blocksFor } from "./server_blocks.mjs";
+import { BlockTable, blocksFor, TextNumbers } from "./server_blocks.mjs";
 
 /** Blocks with which a text can begin, and the tokens in them; as known_beginning. */
 function knownBeginning(pool, texts, numTokens) {

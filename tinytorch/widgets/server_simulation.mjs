@@ -2,7 +2,7 @@
 
 import { kvCacheBytes, operationPrices, scorePairs } from "./costs.mjs";
 import { BlockPool, blocksFor } from "./server_blocks.mjs";
-import { Scheduler, newRequest } from "./server_scheduler.mjs";
+import { newRequest, Scheduler } from "./server_scheduler.mjs";
 import { sum } from "./server_summary.mjs";
 
 export const BITS = 16; // of a weight and of a cached element

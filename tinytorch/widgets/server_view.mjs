@@ -38,7 +38,7 @@ export function serverOf(view, policy) {
 
 /** A run that stands at a pass: it goes on from there, and begins again where it must go back. */
 export function standing(arrivals, server) {
-  let [simulation, steps, step, at] = [null, null, null, Infinity];
+  let [simulation, steps, step, at] = [null, null, null, Number.POSITIVE_INFINITY];
   return function go(index) {
     if (index < at) {
       simulation = new ServerSimulation(arrivals, server);

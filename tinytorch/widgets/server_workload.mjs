@@ -13,7 +13,7 @@ class SeededRandom {
 
   /** A number from 0 to below 1. */
   uniform() {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    this.#state = (this.#state + 0x6d_2b_79_f5) | 0;
     const mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
     const x = mixed ^ (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61));
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;

@@ -63,7 +63,8 @@ const METHODS = {
     return { ...opened.model.config };
   },
   /** Call a method of the tokenizer. */
-  tokenizer: (method, argument) => opened.tokenizer[method](argument),
+  tokenizer: (/** @type {"encode" | "encodeChat" | "decode"} */ method, argument) =>
+    opened.tokenizer[method](argument),
   /** Begin a run; `next` computes its next token, when the page wants it. */
   generate(textOrIds, options) {
     const { model, tokenizer } = opened;

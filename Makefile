@@ -60,10 +60,11 @@ check: $(VENV)/dev.done model lint  ## In a minute and a half: lint, test withou
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not alone and not installs" $(QUICK)
 	$(BIN)/python -m tests.book.changed
 
-lint: $(VENV)/dev.done  ## Check format, style and spelling
+lint: $(VENV)/dev.done  ## Check format, style, types of the JavaScript, and spelling
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
+	$(BIN)/python -m tests.javascript.lint
 
 dist: $(VENV)/release.done  ## Build the sdist and the wheel that are released to _build/dist, and check them
 	rm -rf _build/dist

@@ -11,7 +11,6 @@ import argparse
 import datetime
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -30,6 +29,7 @@ import tinytorch.browser
 from benchmarks.prompts import LONG_STORY
 from benchmarks.run import describe_machine, save, summarise
 from tests.browser.installed import find_chromium
+from tests.javascript.node import npm
 from tinytorch.browser.pieces import write_pieces
 from tinytorch.models import ChatTokenizer, load_smollm2, smollm2_gguf
 from tinytorch.models.download import WHEEL, cache_folder
@@ -190,8 +190,7 @@ def fetch_wllama() -> Path:
     folder = cache_folder() / f"wllama-{WLLAMA}"
     if not folder.is_dir():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
-            pack = [shutil.which("npm"), "pack", f"@wllama/wllama@{WLLAMA}", "--silent"]
-            subprocess.run(pack, cwd=partial, check=True, stdout=subprocess.DEVNULL)
+            npm("pack", f"@wllama/wllama@{WLLAMA}", folder=Path(partial))
             with tarfile.open(next(Path(partial).glob("*.tgz"))) as archive:
                 archive.extractall(partial, filter="data")
             (Path(partial) / "package" / "esm").rename(folder)

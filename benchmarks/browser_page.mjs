@@ -1,25 +1,39 @@
 // What benchmarks.browser runs in a page: the book's engine and wllama, with one way to ask both.
 
 const NUM_WARM = 8;
+/** The benchmark's server has the package's modules here, and wllama's beside them. */
+const [ENGINE, WLLAMA] = ["./engine", "./wllama"];
+
+/** @typedef {{ ids: number[], text: string }} Prompt */
+/** @typedef {{ prefillMs: number, decodeMs: number, text: string }} Written */
 
 async function file() {
   return (await fetch("model.gguf")).blob();
 }
 
 /** The book's engine, on this thread. */
-export async function openEngine() {
-  const { createEngine } = await import("./engine/engine.mjs");
-  const { generate } = await import("./engine/generate.mjs");
+async function openEngine() {
+  /** @type {typeof import("../tinytorch/browser/engine.mjs")} */
+  const { createEngine } = await import(`${ENGINE}/engine.mjs`);
+  /** @type {typeof import("../tinytorch/browser/generate.mjs")} */
+  const { generate } = await import(`${ENGINE}/generate.mjs`);
   const blob = await file();
-  const wasm = await (await fetch("./engine/kernels.wasm")).arrayBuffer();
+  const wasm = await (await fetch(`${ENGINE}/kernels.wasm`)).arrayBuffer();
   const start = performance.now();
   const engine = await createEngine({ wasm, fileBytes: blob.size });
   engine.weightsAt(0, blob.size).set(new Uint8Array(await blob.arrayBuffer()));
   const { model, tokenizer } = engine.open();
   const loadMs = performance.now() - start;
 
+  /**
+   * @param {number[]} ids
+   * @param {number} maxTokens
+   * @returns {Promise<Written>}
+   */
   async function write(ids, maxTokens) {
+    /** @type {number[]} */
     const times = [];
+    /** @type {number[]} */
     const tokens = [];
     for await (const { id, ms } of generate(model, tokenizer, ids, { maxTokens, stopTokens: [] })) {
       times.push(ms);
@@ -30,14 +44,20 @@ export async function openEngine() {
     return { prefillMs, decodeMs: decoded, text: tokenizer.decode(tokens) };
   }
   await write([1, 2, 3, 4, 5], NUM_WARM);
-  return { loadMs, write: ({ ids }, maxTokens) => write(ids, maxTokens) };
+  /** @type {(prompt: Prompt, maxTokens: number) => Promise<Written>} */
+  const writePrompt = ({ ids }, maxTokens) => write(ids, maxTokens);
+  return { loadMs, write: writePrompt };
 }
 
-/** wllama on the processor, by the times that llama.cpp measures itself. */
-export async function openWllama(threads) {
-  const { Wllama, LoggerWithoutDebug } = await import("./wllama/index.js");
+/**
+ * wllama on the processor, by the times that llama.cpp measures itself.
+ *
+ * @param {number} threads
+ */
+async function openWllama(threads) {
+  const { Wllama, LoggerWithoutDebug } = await import(`${WLLAMA}/index.js`);
   const wllama = new Wllama(
-    { default: new URL("./wllama/wasm/wllama.wasm", import.meta.url).href },
+    { default: new URL(`${WLLAMA}/wasm/wllama.wasm`, import.meta.url).href },
     { suppressNativeLog: true, logger: LoggerWithoutDebug },
   );
   const blob = await file();
@@ -53,6 +73,11 @@ export async function openWllama(threads) {
   const used = wllama.isMultithread() ? wllama.getNumThreads() : 1;
   if (used !== threads) throw new Error(`wllama runs on ${used} threads: expected ${threads}`);
 
+  /**
+   * @param {{ text: string, ids?: number[] }} prompt
+   * @param {number} maxTokens
+   * @returns {Promise<Written>}
+   */
   async function write({ text, ids }, maxTokens) {
     const options = { prompt: text, max_tokens: maxTokens, temp: 0, ignore_eos: true };
     const { choices, timings } = await wllama.createCompletion(options);
@@ -69,9 +94,14 @@ export async function openWllama(threads) {
   return { loadMs, write };
 }
 
-/** Milliseconds from a click on "start" to the first token, as a page of the book would wait. */
-export async function timeFirstToken(question) {
-  const { load } = await import("./engine/index.mjs");
+/**
+ * Milliseconds from a click on "start" to the first token, as a page of the book would wait.
+ *
+ * @param {string} question
+ */
+async function timeFirstToken(question) {
+  /** @type {typeof import("../tinytorch/browser/index.mjs")} */
+  const { load } = await import(`${ENGINE}/index.mjs`);
   const start = performance.now();
   const model = await load("model/manifest.json");
   const ids = await model.tokenizer.encodeChat(question);
@@ -82,5 +112,4 @@ export async function timeFirstToken(question) {
   return { ms, tokens: ids.length };
 }
 
-window.openers = { engine: openEngine, wllama: openWllama };
-window.timeFirstToken = timeFirstToken;
+Object.assign(window, { openers: { engine: openEngine, wllama: openWllama }, timeFirstToken });

@@ -8,6 +8,7 @@ var Scorer = {
   partialTitle: 7,
   term: 5,
   partialTerm: 2,
+  /** @type {(result: [name: string, title: string, anchor: string, about: string, score: number]) => number} */
   score: ([docname, , , , score]) =>
     /(glossary|api|bibliography|execution)$/.test(docname) ? score / 2 : score,
 };

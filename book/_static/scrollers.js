@@ -3,14 +3,15 @@
 {
   const SCROLLERS = ".bd-article :is(pre, .cell_output > .output, .pst-scrollable-table-container)";
   const sizes = new ResizeObserver((entries) => {
-    const elements = entries.map((entry) => entry.target);
+    const elements = entries.map((entry) => /** @type {HTMLElement} */ (entry.target));
     const scrolls = elements.map(
-      (element) => element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
+      (element) =>
+        element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
     );
     elements.forEach((element, index) => {
       if (scrolls[index]) element.tabIndex = 0;
       else element.removeAttribute("tabindex");
     });
   });
-  document.querySelectorAll(SCROLLERS).forEach((element) => sizes.observe(element));
+  for (const element of document.querySelectorAll(SCROLLERS)) sizes.observe(element);
 }

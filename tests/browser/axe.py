@@ -1,24 +1,23 @@
 """axe-core, newer than the one that its package for Python carries."""
 
-import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 
+from tests.javascript.node import npm
+
 VERSION = "4.14.1"
 SCRIPT = Path(sys.prefix) / "share" / f"axe-core-{VERSION}.min.js"
 
 
 def install_axe() -> None:
-    """Fetch axe-core with npm, where there is npm."""
-    if SCRIPT.exists() or not shutil.which("npm"):
+    """Fetch axe-core with npm, once."""
+    if SCRIPT.exists():
         return
     SCRIPT.parent.mkdir(parents=True, exist_ok=True)
-    pack = ["npm", "pack", f"axe-core@{VERSION}", "--silent"]
-    subprocess.run(pack, cwd=SCRIPT.parent, check=True, stdout=subprocess.DEVNULL)
+    npm("pack", f"axe-core@{VERSION}", folder=SCRIPT.parent)
     archive = SCRIPT.parent / f"axe-core-{VERSION}.tgz"
     with tarfile.open(archive) as files:
         SCRIPT.write_bytes(files.extractfile("package/axe.min.js").read())

@@ -13,6 +13,11 @@ export const KEYS_READ_AHEAD = 3;
  * of the kernels; addresses stand for arrays.
  */
 export class Cache {
+  /** Tokens that are committed. */
+  seqPos = 0;
+  /** @type {number[]} New tokens that each layer has written. */
+  written = [];
+
   /**
    * @param {import("./memory.mjs").Memory} memory
    * @param {{ numLayers: number, numKvHeads: number, headDim: number }} config
@@ -80,13 +85,19 @@ export class Cache {
     this.#commit(this.seqPos + numTokens);
   }
 
-  /** The committed keys and values of a layer. */
+  /**
+   * The committed keys and values of a layer.
+   * @param {number} layer
+   */
   get(layer) {
     requireInteger("layer", layer, 0, this.numLayers - 1);
     return { ...this.#layer(layer), numKeys: this.seqPos };
   }
 
-  /** Forget all but the first `seqLen` tokens. */
+  /**
+   * Forget all but the first `seqLen` tokens.
+   * @param {number} seqLen
+   */
   truncate(seqLen) {
     requireInteger("seqLen", seqLen, 0, this.seqPos);
     this.#commit(seqLen);
@@ -104,18 +115,26 @@ export class Cache {
     this.#commit(0);
   }
 
+  /** @param {number} layer */
   #layer(layer) {
     const bytes = this.maxSeqLen * this.tokenBytes;
     const keys = this.address + 2 * layer * bytes;
     return { keys, values: keys + bytes };
   }
 
+  /** @param {number} seqPos */
   #commit(seqPos) {
     this.seqPos = seqPos;
     this.written = new Array(this.numLayers).fill(0);
   }
 }
 
+/**
+ * @param {string} name
+ * @param {number} value
+ * @param {number} least
+ * @param {number} most
+ */
 function requireInteger(name, value, least, most) {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new RangeError(`${name} must be an integer from ${least} to ${most}, got ${value}`);

@@ -34,7 +34,7 @@ export class Channel {
    * @param {string} method
    * @param {unknown[]} args Buffers are handed over, not copied.
    * @param {AbortSignal} [signal] Ends the waiting; the worker has to be told.
-   * @returns {Promise<any>}
+   * @returns {Promise<any>} What the method returns, in worker.mjs.
    */
   ask(method, args, signal) {
     if (this.#ended) return Promise.reject(this.#ended);

@@ -1,5 +1,7 @@
 // What kind of model a GGUF file holds: its sizes and the tensors of each layer, nothing assumed.
 
+/** @import { GGUF, Tensor } from "./gguf.mjs" */
+
 /**
  * @typedef {object} Config
  * @property {number} vocabSize
@@ -14,6 +16,27 @@
  * @property {number} ropeTheta
  */
 
+/**
+ * @typedef {object} Layer
+ * @property {Tensor} attentionNorm (embedDim,)
+ * @property {Tensor} query (numHeads * headDim, embedDim)
+ * @property {Tensor} key (numKvHeads * headDim, embedDim)
+ * @property {Tensor} value as `key`
+ * @property {Tensor} output (embedDim, numHeads * headDim)
+ * @property {Tensor} mlpNorm (embedDim,)
+ * @property {Tensor} gate (mlpDim, embedDim)
+ * @property {Tensor} up as `gate`
+ * @property {Tensor} down (embedDim, mlpDim)
+ */
+
+/**
+ * @typedef {object} ModelTensors
+ * @property {Tensor} embedding (vocabSize, embedDim)
+ * @property {Layer[]} layers
+ * @property {Tensor} finalNorm (embedDim,)
+ * @property {Tensor} head as `embedding`, and often the same
+ */
+
 const ARCHITECTURE = "llama";
 const LARGEST_TILE = 8; // rows of weights that a kernel takes at once
 const BLOCK = 32;
@@ -21,7 +44,7 @@ const BLOCK = 32;
 /**
  * Read the configuration from a file's metadata, named as in tinytorch.core.ModelConfig.
  *
- * @param {ReturnType<typeof import("./gguf.mjs").parseGGUF>} gguf
+ * @param {GGUF} gguf
  * @returns {Config}
  */
 export function readConfig({ metadata, tensors }) {
@@ -29,6 +52,7 @@ export function readConfig({ metadata, tensors }) {
   if (architecture !== ARCHITECTURE) {
     throw new Error(`architecture ${architecture}: expected ${ARCHITECTURE}`);
   }
+  /** @type {(key: string, otherwise?: number) => number} */
   const read = (key, otherwise) => {
     const value = metadata.get(`${ARCHITECTURE}.${key}`) ?? otherwise;
     if (typeof value === "number" && value > 0) return value;
@@ -46,7 +70,7 @@ export function readConfig({ metadata, tensors }) {
     mlpDim: read("feed_forward_length"),
     maxSeqLen: read("context_length"),
     normEps: read("attention.layer_norm_rms_epsilon"),
-    ropeTheta: read("rope.freq_base", 10000),
+    ropeTheta: read("rope.freq_base", 10_000),
   };
   const turned = read("rope.dimension_count", config.headDim);
   requireEqual("rope.dimension_count", turned, config.headDim);
@@ -60,12 +84,19 @@ export function readConfig({ metadata, tensors }) {
   return config;
 }
 
-/** The tensors of a model, found by name and checked by shape. @param {Config} config */
+/**
+ * The tensors of a model, found by name and checked by shape.
+ *
+ * @param {Config} config
+ * @param {Map<string, Tensor>} tensors
+ * @returns {ModelTensors}
+ */
 export function findTensors(config, tensors) {
   const { embedDim, headDim, mlpDim, vocabSize } = config;
   const queryDim = config.numHeads * headDim;
   const keyDim = config.numKvHeads * headDim;
   const used = new Set();
+  /** @type {(name: string, ...shape: number[]) => Tensor} */
   const find = (name, ...shape) => {
     const tensor = requireTensor(tensors, `${name}.weight`);
     requireEqual(`the shape of ${tensor.name}`, tensor.shape.join(" x "), shape.join(" x "));
@@ -76,6 +107,7 @@ export function findTensors(config, tensors) {
     used.add(tensor.name);
     return tensor;
   };
+  /** @type {(_: unknown, i: number) => Layer} */
   const layer = (_, i) => ({
     attentionNorm: find(`blk.${i}.attn_norm`, embedDim),
     query: find(`blk.${i}.attn_q`, queryDim, embedDim),
@@ -101,16 +133,30 @@ export function findTensors(config, tensors) {
   return found;
 }
 
+/**
+ * @param {Map<string, Tensor>} tensors
+ * @param {string} name
+ */
 function requireTensor(tensors, name) {
   const tensor = tensors.get(name);
   if (!tensor) throw new Error(`the file has no tensor ${name}`);
   return tensor;
 }
 
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @param {unknown} expected
+ */
 function requireEqual(name, value, expected) {
   if (value !== expected) throw new Error(`${name} is ${value}: expected ${expected}`);
 }
 
+/**
+ * @param {string} name
+ * @param {number} value
+ * @param {number} unit
+ */
 function requireMultiple(name, value, unit) {
   if (!Number.isInteger(value) || value % unit !== 0) {
     throw new Error(`${name} is ${value}: expected a multiple of ${unit}`);

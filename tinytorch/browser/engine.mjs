@@ -5,7 +5,13 @@ import { Memory } from "./memory.mjs";
 import { Model } from "./model.mjs";
 import { Tokenizer } from "./tokenizer.mjs";
 
-const PAGE = 65536;
+/**
+ * The functions of kernels.c: they take addresses, sizes and scales.
+ *
+ * @typedef {Record<string, (...args: number[]) => void>} Kernels
+ */
+
+const PAGE = 65_536;
 
 /**
  * Make room for a model's file. Its bytes are written into `weightsAt(...)` as they arrive, from
@@ -20,10 +26,16 @@ export async function createEngine({ wasm, fileBytes }) {
   const memory = new Memory(PAGE); // the kernels' own: their stack
   const weights = memory.allocate(fileBytes);
   const { exports } = await WebAssembly.instantiate(module, { env: { memory: memory.wasm } });
-  return new Engine(memory, exports, weights, fileBytes);
+  return new Engine(memory, /** @type {Kernels} */ (exports), weights, fileBytes);
 }
 
 class Engine {
+  /**
+   * @param {Memory} memory
+   * @param {Kernels} kernels
+   * @param {number} weights where the file begins in memory
+   * @param {number} fileBytes
+   */
   constructor(memory, kernels, weights, fileBytes) {
     this.memory = memory;
     this.kernels = kernels;
@@ -31,7 +43,11 @@ class Engine {
     this.fileBytes = fileBytes;
   }
 
-  /** A view of the file's bytes in memory, good until something else is allocated. */
+  /**
+   * A view of the file's bytes in memory, good until something else is allocated.
+   * @param {number} offset
+   * @param {number} length
+   */
   weightsAt(offset, length) {
     if (offset < 0 || offset + length > this.fileBytes) {
       throw new RangeError(`bytes ${offset} to ${offset + length}: the file has ${this.fileBytes}`);

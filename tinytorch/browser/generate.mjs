@@ -2,6 +2,9 @@
 
 import { Cache } from "./cache.mjs";
 
+/** @import { Model } from "./model.mjs" */
+/** @import { Tokenizer } from "./tokenizer.mjs" */
+
 const LONGEST_TURN = 30; // milliseconds of a pass before others get a turn
 
 /**
@@ -19,8 +22,8 @@ const LONGEST_TURN = 30; // milliseconds of a pass before others get a turn
 /**
  * Continue a prompt.
  *
- * @param {import("./model.mjs").Model} model
- * @param {import("./tokenizer.mjs").Tokenizer} tokenizer
+ * @param {Model} model
+ * @param {Tokenizer} tokenizer
  * @param {string | number[]} prompt text, or token ids
  * @param {Options} [options]
  * @returns {AsyncGenerator<{ id: number, text: string, ms: number }>} each token, its text as far
@@ -54,10 +57,21 @@ export function generate(model, tokenizer, prompt, options = {}) {
   return steps(model, tokenizer, tokens, settings);
 }
 
+/**
+ * @param {Model} model
+ * @param {Tokenizer} tokenizer
+ * @param {number[]} prompt
+ * @param {object} settings
+ * @param {number} settings.maxTokens
+ * @param {boolean | Cache} settings.cache
+ * @param {(logits: Float32Array) => number} settings.choose
+ * @param {Set<number>} settings.stop
+ * @param {AbortSignal} [settings.signal]
+ */
 async function* steps(model, tokenizer, prompt, { maxTokens, cache, choose, stop, signal }) {
   const read = tokenizer.decodeStream();
   const own = cache === true ? model.newCache(prompt.length + maxTokens) : null;
-  const kept = own ?? (cache || null);
+  const kept = /** @type {Cache | null} */ (own ?? (cache || null));
   let inputs = prompt;
   try {
     for (let i = 0; i < maxTokens; i += 1) {
@@ -72,11 +86,19 @@ async function* steps(model, tokenizer, prompt, { maxTokens, cache, choose, stop
   }
 }
 
-/** A forward pass in turns with what else the thread has to do, and its own milliseconds. */
+/**
+ * A forward pass in turns with what else the thread has to do, and its own milliseconds.
+ *
+ * @param {Model} model
+ * @param {number[]} tokens
+ * @param {Cache | null} cache
+ * @param {AbortSignal} [signal]
+ */
 async function pass(model, tokens, cache, signal) {
   await nextTask();
   while (model.isBusy) await nextTask();
   signal?.throwIfAborted();
+  /** @type {Iterator<number, Float32Array>} */
   const run = model.steps(tokens, cache?.seqPos ?? 0, cache, { lastOnly: true });
   let ms = 0;
   try {
@@ -90,7 +112,7 @@ async function pass(model, tokens, cache, signal) {
       signal?.throwIfAborted();
     }
   } finally {
-    run.return();
+    run.return?.();
   }
 }
 
@@ -129,11 +151,15 @@ export function sampler(temperature, seed) {
   };
 }
 
-/** Numbers from 0 to below 1 (mulberry32 by Tommy Ettinger, public domain). */
+/**
+ * Numbers from 0 to below 1 (mulberry32 by Tommy Ettinger, public domain).
+ *
+ * @param {number} seed
+ */
 function uniform(seed) {
   let state = seed >>> 0;
   return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
+    state = (state + 0x6d_2b_79_f5) >>> 0;
     let x = state;
     x = Math.imul(x ^ (x >>> 15), x | 1);
     x ^= x + Math.imul(x ^ (x >>> 7), x | 61);

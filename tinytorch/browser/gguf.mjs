@@ -10,10 +10,20 @@
  * @property {number} bytes
  */
 
+/**
+ * @typedef {object} GGUF
+ * @property {Map<string, any>} metadata of the type that each key has in the file
+ * @property {Map<string, Tensor>} tensors
+ */
+
 const VERSIONS = [2, 3];
 const DEFAULT_ALIGNMENT = 32;
 
-/** Numbers in a block, and its bytes, of the types of tensor that the kernels can read. */
+/**
+ * Numbers in a block, and its bytes, of the types of tensor that the kernels can read.
+ *
+ * @type {Record<string, { size: number, bytes: number }>}
+ */
 export const BLOCKS = {
   F32: { size: 1, bytes: 4 },
   Q4_1: { size: 32, bytes: 20 },
@@ -28,6 +38,7 @@ const TYPES = TYPE_NAMES.split(" ");
 
 /** A cursor on the bytes of a file; numbers are little-endian. */
 class Reader {
+  /** @param {Uint8Array} bytes */
   constructor(bytes) {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -35,6 +46,11 @@ class Reader {
     this.text = new TextDecoder("utf-8", { ignoreBOM: true });
   }
 
+  /**
+   * Go on by `size` bytes; return where they begin.
+   *
+   * @param {number} size
+   */
   take(size) {
     const start = this.offset;
     if (size > this.bytes.length - start) {
@@ -56,15 +72,22 @@ class Reader {
     return this.text.decode(this.bytes.subarray(start, start + length));
   };
 
+  /** @type {() => unknown[]} */
   array = () => {
     const read = this.valueReader(this.u32());
     const length = this.u64();
+    /** @type {unknown[]} */
     const values = [];
     for (let i = 0; i < length; i += 1) values.push(read());
     return values;
   };
 
-  /** The function that reads a metadata value of a type, by the type's number. */
+  /**
+   * The function that reads a metadata value of a type, by the type's number.
+   *
+   * @param {number} type
+   * @returns {() => unknown}
+   */
   valueReader(type) {
     const { view } = this;
     const readers = [
@@ -91,7 +114,7 @@ class Reader {
  * Parse the header of a complete file.
  *
  * @param {Uint8Array} bytes the whole file, or a view of it in memory
- * @returns {{ metadata: Map<string, any>, tensors: Map<string, Tensor> }}
+ * @returns {GGUF}
  * @throws {Error} that says what was found and what was expected
  */
 export function parseGGUF(bytes) {
@@ -107,11 +130,13 @@ export function parseGGUF(bytes) {
   }
   const numTensors = reader.u64();
   const numFields = reader.u64();
+  /** @type {Map<string, any>} */
   const metadata = new Map();
   for (let i = 0; i < numFields; i += 1) {
     const key = reader.string();
     metadata.set(key, reader.valueReader(reader.u32())());
   }
+  /** @type {Tensor[]} */
   const tensors = [];
   for (let i = 0; i < numTensors; i += 1) tensors.push(readTensor(reader));
   const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
@@ -128,9 +153,15 @@ export function parseGGUF(bytes) {
   return { metadata, tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])) };
 }
 
-/** Read a tensor's line in the header; its offset counts from where the tensors begin. */
+/**
+ * Read a tensor's line in the header; its offset counts from where the tensors begin.
+ *
+ * @param {Reader} reader
+ * @returns {Tensor}
+ */
 function readTensor(reader) {
   const name = reader.string();
+  /** @type {number[]} */
   const shape = [];
   for (let left = reader.u32(); left > 0; left -= 1) shape.unshift(reader.u64());
   const number = reader.u32();
@@ -141,8 +172,9 @@ function readTensor(reader) {
     throw new Error(`${name} is of type ${type}: expected ${Object.keys(BLOCKS).join(", ")}`);
   }
   const size = shape.reduce((product, length) => product * length, 1);
-  if (shape.at(-1) % block.size !== 0) {
-    throw new Error(`${name} has rows of ${shape.at(-1)}: ${type} expects blocks of ${block.size}`);
+  const columns = shape.at(-1) ?? 1;
+  if (columns % block.size !== 0) {
+    throw new Error(`${name} has rows of ${columns}: ${type} expects blocks of ${block.size}`);
   }
   return { name, shape, type, offset, bytes: (size / block.size) * block.bytes };
 }

@@ -5,12 +5,17 @@
 import { Cache, KEYS_READ_AHEAD } from "./cache.mjs";
 import { nextTask } from "./generate.mjs";
 
-/** @import { Model } from "./model.mjs" */
+/** @import { Config, ModelTensors } from "./config.mjs" */
+/** @import { Kernels } from "./engine.mjs" */
+/** @import { Memory } from "./memory.mjs" */
+/** @import { Model, StepsOptions } from "./model.mjs" */
+
+/** @typedef {ReturnType<Cache["update"]>} History keys and values, at their addresses */
 
 const FLOAT = 4;
 
 /** A model, a cache, and what joins them. This one is right. */
-class Session {
+export class Session {
   static Cache = Cache;
   /** Tokens that the session itself puts before the text. */
   static before = 0;
@@ -23,27 +28,47 @@ class Session {
     this.model = model;
     const { Cache, before } = /** @type {typeof Session} */ (this.constructor);
     this.cache = new Cache(model.memory, model.config, room + before);
-    /** What other tensors and kernels the model has during a pass of this session. */
+    /**
+     * What other tensors and kernels the model has during a pass of this session.
+     *
+     * @type {{ tensors?: ModelTensors, kernels?: Kernels }}
+     */
     this.changes = {};
   }
 
-  /** What happens before the text. */
-  async begin() {}
+  /**
+   * What happens before the text.
+   *
+   * @param {AbortSignal} _signal
+   */
+  async begin(_signal) {}
 
   position() {
     return this.cache.seqPos;
   }
 
-  /** The pass over new tokens, layer by layer. */
+  /**
+   * The pass over new tokens, layer by layer.
+   *
+   * @param {number[]} tokens
+   * @param {StepsOptions} options
+   */
   steps(tokens, options) {
     return this.model.steps(tokens, this.position(), this.cache, options);
   }
 
-  /** Run the model over new tokens, in turns with other work; return the last one's logits. */
+  /**
+   * Run the model over new tokens, in turns with other work; return the last one's logits.
+   *
+   * @param {number[]} tokens
+   * @param {AbortSignal} [signal]
+   * @param {StepsOptions} [options]
+   */
   async feed(tokens, signal, options = { lastOnly: true }) {
     while (this.model.isBusy) await nextTask();
     const { tensors, kernels } = this.model;
     Object.assign(this.model, this.changes);
+    /** @type {Iterator<number, Float32Array>} */
     const pass = this.steps(tokens, options);
     try {
       for (;;) {
@@ -53,7 +78,7 @@ class Session {
         signal?.throwIfAborted();
       }
     } finally {
-      pass.return();
+      pass.return?.();
       Object.assign(this.model, { tensors, kernels });
     }
   }
@@ -70,6 +95,7 @@ class Session {
 
 /** Bug 1. A key of zeros takes its share of the softmax. */
 class FirstTokenLost extends Cache {
+  /** @param {number} numTokens */
   advance(numTokens) {
     const isFirst = this.seqPos === 0;
     super.advance(numTokens);
@@ -79,6 +105,12 @@ class FirstTokenLost extends Cache {
 
 /** Bug 2. The history is read before the new token counts. */
 class MissesItself extends Cache {
+  /**
+   * @param {number} layer
+   * @param {number} key
+   * @param {number} value
+   * @param {number} numTokens
+   */
   update(layer, key, value, numTokens) {
     const history = super.update(layer, key, value, numTokens);
     return this.seqPos ? this.get(layer) : history;
@@ -94,6 +126,10 @@ class OffByOneSession extends Session {
 
 /** Bug 4. */
 class NoPrefillSession extends Session {
+  /**
+   * @param {number[]} tokens
+   * @param {StepsOptions} options
+   */
   steps(tokens, options) {
     if (tokens.length > 1) return this.model.steps(tokens, 0, null, options);
     return super.steps(tokens, options);
@@ -102,6 +138,10 @@ class NoPrefillSession extends Session {
 
 /** Bug 5. */
 class LastLayerSession extends Session {
+  /**
+   * @param {Model} model
+   * @param {number} room
+   */
   constructor(model, room) {
     super(model, room);
     const { layers } = model.tensors;
@@ -126,6 +166,7 @@ class SecondTextSession extends Session {
   static Cache = LengthStays;
   static before = OTHER_TEXT.length;
 
+  /** @param {AbortSignal} signal */
   async begin(signal) {
     await this.feed(OTHER_TEXT, signal);
     this.cache.reset();
@@ -134,6 +175,12 @@ class SecondTextSession extends Session {
 
 /** Bug 7. The padding's keys are not attended to, but the position is that of the column. */
 class WithoutPadding extends Cache {
+  /**
+   * @param {number} layer
+   * @param {number} key
+   * @param {number} value
+   * @param {number} numTokens
+   */
   update(layer, key, value, numTokens) {
     const history = super.update(layer, key, value, numTokens);
     return this.seqPos ? withoutFirst(this, history, PADDING.length) : history;
@@ -144,6 +191,7 @@ class ColumnPositionsSession extends Session {
   static Cache = WithoutPadding;
   static before = PADDING.length;
 
+  /** @param {AbortSignal} signal */
   async begin(signal) {
     await this.feed(PADDING, signal);
   }
@@ -159,6 +207,12 @@ class ShiftedSession extends Session {
 
 /** Once the prompt is read, its first token is gone: not zeroed, as in bug 1. */
 class FirstTokenDropped extends Cache {
+  /**
+   * @param {number} layer
+   * @param {number} key
+   * @param {number} value
+   * @param {number} numTokens
+   */
   update(layer, key, value, numTokens) {
     const history = super.update(layer, key, value, numTokens);
     return this.seqPos ? withoutFirst(this, history, 1) : history;
@@ -174,6 +228,10 @@ class WindowSession extends Session {
   static window = 64;
   static numSinks = 0;
 
+  /**
+   * @param {Model} model
+   * @param {number} room
+   */
   constructor(model, room) {
     super(model, room);
     const { window, numSinks } = /** @type {typeof WindowSession} */ (this.constructor);
@@ -185,6 +243,20 @@ class WindowSession extends Session {
     this.changes = { kernels: { ...model.kernels, attend: this.attend.bind(this) } };
   }
 
+  /**
+   * Attend to what is seen; the arguments are those of the kernel.
+   *
+   * @param {number} query
+   * @param {number} keys
+   * @param {number} values
+   * @param {number} out
+   * @param {number} numTokens
+   * @param {number} numKeys
+   * @param {number} heads
+   * @param {number} kvHeads
+   * @param {number} headDim
+   * @param {number} scores
+   */
   attend(query, keys, values, out, numTokens, numKeys, heads, kvHeads, headDim, scores) {
     const row = heads * headDim * FLOAT;
     for (let t = 0; t < numTokens; t += 1) {
@@ -196,7 +268,13 @@ class WindowSession extends Session {
     }
   }
 
-  /** Put the entries that a token sees beside each other. */
+  /**
+   * Put the entries that a token sees beside each other.
+   *
+   * @param {number} keys
+   * @param {number} values
+   * @param {number} end
+   */
   visible(keys, values, end) {
     const { tokenBytes, memory } = this.cache;
     const { first, last } = this.kept;
@@ -234,14 +312,26 @@ class Rounded extends Cache {
   static byChannel = false;
   #bytes = 0;
 
+  /**
+   * @param {Memory} memory
+   * @param {Config} config
+   * @param {number} maxSeqLen
+   */
   constructor(memory, config, maxSeqLen) {
     super(memory, config, maxSeqLen);
     this.headDim = config.headDim;
   }
 
+  /**
+   * @param {number} layer
+   * @param {number} key
+   * @param {number} value
+   * @param {number} numTokens
+   */
   update(layer, key, value, numTokens) {
     const { bits, byChannel } = /** @type {typeof Rounded} */ (this.constructor);
     const width = this.tokenBytes / FLOAT;
+    /** @type {(part: number) => Float32Array} */
     const numbers = (part) => this.memory.floats(part, numTokens * width);
     if (byChannel) {
       for (let i = 0; i < width; i += 1) round(numbers(key), i, width, numTokens, bits);
@@ -250,11 +340,16 @@ class Rounded extends Cache {
     return super.update(layer, key, value, numTokens);
   }
 
+  /**
+   * @param {Float32Array} numbers (T, numKvHeads, headDim)
+   * @param {number} bits
+   */
   roundTokens(numbers, bits) {
     const { headDim } = this;
     for (let i = 0; i < numbers.length; i += headDim) round(numbers, i, 1, headDim, bits);
   }
 
+  /** @param {number} numTokens */
   advance(numTokens) {
     super.advance(numTokens);
     const { bits, byChannel } = /** @type {typeof Rounded} */ (this.constructor);
@@ -270,7 +365,15 @@ class Rounded extends Cache {
   }
 }
 
-/** Round `count` numbers, `step` apart, to integers with one scale. */
+/**
+ * Round `count` numbers, `step` apart, to integers with one scale.
+ *
+ * @param {Float32Array} numbers
+ * @param {number} start
+ * @param {number} step
+ * @param {number} count
+ * @param {number} bits
+ */
 function round(numbers, start, step, count, bits) {
   const end = start + count * step;
   let most = 0;
@@ -300,22 +403,51 @@ export const SESSIONS = {
   window: WindowSession,
   sinks: SinksSession,
   "int8-token": keeping(Rounded),
-  "int8-channel": keeping(class extends Rounded { static byChannel = true; }),
-  "int4-token": keeping(class extends Rounded { static bits = 4; }),
-  "int4-channel": keeping(class extends Rounded { static bits = 4; static byChannel = true; }),
+  "int8-channel": keeping(
+    class extends Rounded {
+      static byChannel = true;
+    },
+  ),
+  "int4-token": keeping(
+    class extends Rounded {
+      static bits = 4;
+    },
+  ),
+  "int4-channel": keeping(
+    class extends Rounded {
+      static bits = 4;
+      static byChannel = true;
+    },
+  ),
 };
 
-/** @param {(entries: { keys: number, values: number }) => void} change */
+/**
+ * @param {Cache} cache
+ * @param {(entries: History) => void} change
+ */
 function eachLayer(cache, change) {
   for (let layer = 0; layer < cache.numLayers; layer += 1) change(cache.get(layer));
 }
 
-/** Write zeros over the first tokens of a layer. */
+/**
+ * Write zeros over the first tokens of a layer.
+ *
+ * @param {Cache} cache
+ * @param {History} entries
+ * @param {number} numTokens
+ */
 function clear(cache, { keys, values }, numTokens) {
   for (const part of [keys, values]) cache.memory.bytes(part, numTokens * cache.tokenBytes).fill(0);
 }
 
-/** What is seen of a layer without its first tokens. */
+/**
+ * What is seen of a layer without its first tokens.
+ *
+ * @param {Cache} cache
+ * @param {History} history
+ * @param {number} count
+ * @returns {History}
+ */
 function withoutFirst(cache, { keys, values, numKeys }, count) {
   const skipped = count * cache.tokenBytes;
   return { keys: keys + skipped, values: values + skipped, numKeys: numKeys - count };

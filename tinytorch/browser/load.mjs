@@ -135,7 +135,7 @@ export class Model {
    * @param {string | number[]} textOrIds
    * @param {{maxTokens?: number, cache?: boolean, temperature?: number, seed?: number,
    *   stopTokens?: number[], signal?: AbortSignal}} [options]
-   * @returns {AsyncGenerator<{id: number, text: string, ms: number}>}
+   * @returns {AsyncGenerator<{id: number, text: string, ms: number}, void>}
    */
   generate(textOrIds, { signal, ...options } = {}) {
     return this.#run("generate", [textOrIds, options], signal);
@@ -145,12 +145,18 @@ export class Model {
    * Run a session of the lab, whose cache may be wrong: lab.mjs says what is yielded.
    * @param {import("./lab.mjs").Experiment} experiment
    * @param {AbortSignal} [signal]
+   * @returns {AsyncGenerator<import("./lab.mjs").Finding, void>}
    */
   experiment(experiment, signal) {
     return this.#run("experiment", [experiment], signal);
   }
 
-  /** @returns {AsyncGenerator} */
+  /**
+   * @returns {AsyncGenerator}
+   * @param {string} method
+   * @param {unknown[]} args
+   * @param {AbortSignal} [signal]
+   */
   async *#run(method, args, signal) {
     const run = await this.#channel.ask(method, args, signal);
     try {

@@ -1,7 +1,8 @@
 // The memory that JavaScript and the kernels share: first the model's file, then what is allocated.
 
-const PAGE = 65536;
+const PAGE = 65_536;
 const ALIGNMENT = 64;
+/** @param {number} bytes */
 const aligned = (bytes) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /**
@@ -15,7 +16,11 @@ export class Memory {
     this.blocks = [{ start: 0, end: aligned(reserved) }];
   }
 
-  /** Take `bytes` bytes and return their address. What is in them is undefined. */
+  /**
+   * Take `bytes` bytes and return their address. What is in them is undefined.
+   *
+   * @param {number} bytes
+   */
   allocate(bytes) {
     const size = aligned(bytes);
     // The first gap that is wide enough; behind the last block is room without end.
@@ -28,26 +33,45 @@ export class Memory {
     return start;
   }
 
-  /** Give back what `allocate` returned. */
+  /**
+   * Give back what `allocate` returned.
+   *
+   * @param {number} address
+   */
   free(address) {
     const found = this.blocks.findIndex(({ start }) => start === address);
     if (found < 1) throw new Error(`no memory was allocated at ${address}`);
     this.blocks.splice(found, 1);
   }
 
+  /**
+   * @param {number} address
+   * @param {number} length
+   */
   floats(address, length) {
     return new Float32Array(this.wasm.buffer, address, length);
   }
 
+  /**
+   * @param {number} address
+   * @param {number} length
+   */
   bytes(address, length) {
     return new Uint8Array(this.wasm.buffer, address, length);
   }
 
-  /** Copy bytes within the memory. */
+  /**
+   * Copy bytes within the memory.
+   *
+   * @param {number} target
+   * @param {number} source
+   * @param {number} length
+   */
   copy(target, source, length) {
     new Uint8Array(this.wasm.buffer).copyWithin(target, source, source + length);
   }
 
+  /** @param {number} bytes */
   #grow(bytes) {
     const missing = bytes - this.wasm.buffer.byteLength;
     if (missing <= 0) return;

@@ -5,6 +5,29 @@ import { Cache, KEYS_READ_AHEAD } from "./cache.mjs";
 import { findTensors, readConfig } from "./config.mjs";
 import { BLOCKS } from "./gguf.mjs";
 
+/** @import { Layer } from "./config.mjs" */
+/** @import { Kernels } from "./engine.mjs" */
+/** @import { GGUF, Tensor } from "./gguf.mjs" */
+/** @import { Memory } from "./memory.mjs" */
+
+/** @typedef {ArrayLike<number> & Iterable<number>} Tokens */
+
+/**
+ * @typedef {object} StepsOptions
+ * @property {boolean} [lastOnly] whether only the last token's logits are wanted
+ * @property {(token: number, logits: Float32Array) => void} [onLogits] gets the logits of the
+ *   tokens from `from` on instead, one by one
+ * @property {number} [from]
+ */
+
+/**
+ * Addresses of the arrays of a pass over T tokens; `address` is where they all begin.
+ *
+ * @typedef {Record<"numTokens" | "address" | ArrayName, number>} Arrays
+ * @typedef {"x" | "normed" | "query" | "key" | "value" | "gate" | "up" | "activations" | "turns" |
+ *   "scores" | "unpacked"} ArrayName
+ */
+
 const FLOAT = 4;
 const LOGITS_AT_ONCE = 8; // tokens
 const TOKEN_BLOCK = 64; // texts without a cache grow by a token: their arrays need not
@@ -12,10 +35,10 @@ const UNPACKED_BLOCK = 576; // bytes of `unpacked` in kernels.c, for 32 columns
 
 export class Model {
   /**
-   * @param {ReturnType<typeof import("./gguf.mjs").parseGGUF>} gguf
+   * @param {GGUF} gguf
    * @param {object} engine
-   * @param {import("./memory.mjs").Memory} engine.memory
-   * @param {Record<string, Function>} engine.kernels
+   * @param {Memory} engine.memory
+   * @param {Kernels} engine.kernels
    * @param {number} engine.weights where the file begins in memory
    */
   constructor(gguf, { memory, kernels, weights }) {
@@ -26,6 +49,7 @@ export class Model {
     this.weights = weights;
     /** Whether a pass is under way: the model has memory for one at a time. */
     this.isBusy = false;
+    /** @type {Arrays | null} */
     this.scratch = null;
     const { headDim, ropeTheta } = this.config;
     this.frequencies = Float64Array.from(
@@ -42,7 +66,7 @@ export class Model {
   /**
    * One forward pass.
    *
-   * @param {ArrayLike<number>} tokens T token ids
+   * @param {Tokens} tokens T token ids
    * @param {number} [position] of the first one in the text
    * @param {Cache | null} [cache] keys and values of the text before; it is told the new ones
    * @param {{ lastOnly?: boolean }} [options] whether only the last token's logits are wanted
@@ -57,8 +81,13 @@ export class Model {
   }
 
   /**
-   * The pass of `forward`, which can be left after each layer: yields how many are done. A function
-   * `onLogits(token, logits)` gets the logits of the tokens from `from` on instead, one by one.
+   * The pass of `forward`, which can be left after each layer: yields how many are done.
+   *
+   * @param {Tokens} tokens
+   * @param {number} [position]
+   * @param {Cache | null} [cache]
+   * @param {StepsOptions} [options]
+   * @returns {Generator<number, Float32Array, void>}
    */
   *steps(tokens, position = 0, cache = null, { lastOnly = false, onLogits, from = 0 } = {}) {
     this.#check(tokens, position);
@@ -83,6 +112,10 @@ export class Model {
     }
   }
 
+  /**
+   * @param {Tokens} tokens
+   * @param {number} position
+   */
   #check(tokens, position) {
     const { vocabSize, maxSeqLen } = this.config;
     if (tokens.length === 0) throw new RangeError("expected at least one token, got none");
@@ -101,7 +134,12 @@ export class Model {
     }
   }
 
-  /** Addresses of the arrays of a pass over T tokens, or some more; kept for the next one. */
+  /**
+   * Addresses of the arrays of a pass over T tokens, or some more; kept for the next one.
+   *
+   * @param {number} least
+   * @returns {Arrays}
+   */
   #arrays(least) {
     if (this.scratch && this.scratch.numTokens >= least) return this.scratch;
     if (this.scratch) this.memory.free(this.scratch.address);
@@ -127,16 +165,20 @@ export class Model {
     };
     const total = Object.values(lengths).reduce((sum, length) => sum + length + 3, 0);
     const address = this.memory.allocate(total * FLOAT);
-    const arrays = { numTokens, address };
+    const arrays = /** @type {Arrays} */ ({ numTokens, address });
     let next = address;
     for (const [name, length] of Object.entries(lengths)) {
-      arrays[name] = next;
+      arrays[/** @type {ArrayName} */ (name)] = next;
       next += Math.ceil(length / 4) * 4 * FLOAT;
     }
     this.scratch = arrays;
     return arrays;
   }
 
+  /**
+   * @param {Tokens} tokens
+   * @param {number} out
+   */
   #embed(tokens, out) {
     const { embedDim } = this.config;
     const { type, offset } = this.tensors.embedding;
@@ -149,7 +191,13 @@ export class Model {
     }
   }
 
-  /** Cosine and sine of each token's angles (T, headDim / 2, 2), in double precision first. */
+  /**
+   * Cosine and sine of each token's angles (T, headDim / 2, 2), in double precision first.
+   *
+   * @param {number} numTokens
+   * @param {number} position
+   * @param {number} address
+   */
   #fillTurns(numTokens, position, address) {
     const { headDim } = this.config;
     const turns = this.memory.floats(address, numTokens * headDim);
@@ -161,6 +209,13 @@ export class Model {
     }
   }
 
+  /**
+   * @param {Layer} layer
+   * @param {number} index
+   * @param {number} numTokens
+   * @param {Cache | null} cache
+   * @param {Arrays} arrays
+   */
   #attention(layer, index, numTokens, cache, arrays) {
     const { numHeads, numKvHeads, headDim, maxSeqLen } = this.config;
     const { x, normed, query, key, value, turns, scores, up } = arrays;
@@ -186,6 +241,11 @@ export class Model {
     this.#addTo(x, up, numTokens);
   }
 
+  /**
+   * @param {Layer} layer
+   * @param {number} numTokens
+   * @param {Arrays} arrays
+   */
   #mlp(layer, numTokens, arrays) {
     const { x, normed, gate, up } = arrays;
     this.#norm(x, layer.mlpNorm, normed, numTokens, arrays);
@@ -197,7 +257,14 @@ export class Model {
     this.#addTo(x, up, numTokens);
   }
 
-  /** Tell logits in blocks, which take less memory than those of a whole text. */
+  /**
+   * Tell logits in blocks, which take less memory than those of a whole text.
+   *
+   * @param {number} from
+   * @param {number} numTokens
+   * @param {NonNullable<StepsOptions["onLogits"]>} onLogits
+   * @param {Arrays} arrays
+   */
   *#eachLogits(from, numTokens, onLogits, arrays) {
     const { numLayers, vocabSize } = this.config;
     for (let first = from; first < numTokens; first += LOGITS_AT_ONCE) {
@@ -210,6 +277,11 @@ export class Model {
     }
   }
 
+  /**
+   * @param {number} first
+   * @param {number} count
+   * @param {Arrays} arrays
+   */
   #logits(first, count, arrays) {
     const { embedDim, vocabSize } = this.config;
     const { finalNorm, head } = this.tensors;
@@ -224,18 +296,40 @@ export class Model {
     }
   }
 
-  /** Normalise, and make ready for the products that follow. */
+  /**
+   * Normalise, and make ready for the products that follow.
+   *
+   * @param {number} x
+   * @param {Tensor} weights
+   * @param {number} out
+   * @param {number} numTokens
+   * @param {Arrays} arrays
+   */
   #norm(x, { offset }, out, numTokens, arrays) {
     const { embedDim, normEps } = this.config;
     this.kernels.rms_norm(x, this.weights + offset, out, numTokens, embedDim, normEps);
     this.kernels.quantise(out, arrays.activations, numTokens, embedDim);
   }
 
+  /**
+   * @param {number} x
+   * @param {Tensor} weights which `x` is multiplied with
+   * @param {number} numTokens
+   * @param {Arrays} arrays
+   */
   #quantise(x, { shape }, numTokens, arrays) {
     this.kernels.quantise(x, arrays.activations, numTokens, shape[1]);
   }
 
-  /** out (T, rows) = x times the rows of a tensor; x was quantised last. */
+  /**
+   * out (T, rows) = x times the rows of a tensor; x was quantised last.
+   *
+   * @param {Tensor} weights
+   * @param {number} x
+   * @param {number} out
+   * @param {number} numTokens
+   * @param {Arrays} arrays
+   */
   #multiply({ type, offset, shape }, x, out, numTokens, arrays) {
     const [rows, columns] = shape;
     const input = type === "F32" ? x : arrays.activations;
@@ -243,6 +337,11 @@ export class Model {
     kernel(this.weights + offset, input, out, numTokens, columns, rows, arrays.unpacked);
   }
 
+  /**
+   * @param {number} x
+   * @param {number} y
+   * @param {number} numTokens
+   */
   #addTo(x, y, numTokens) {
     this.kernels.add_to(x, y, numTokens * this.config.embedDim);
   }

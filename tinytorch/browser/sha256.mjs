@@ -7,7 +7,7 @@ const fraction = (/** @type {number} */ x) => ((x - Math.floor(x)) * 2 ** 32) | 
 function constants() {
   /** @type {number[]} */
   const primes = [];
-  for (let n = 2; primes.length < 64; n++) if (primes.every((p) => n % p)) primes.push(n);
+  for (let n = 2; primes.length < 64; n += 1) if (primes.every((p) => n % p)) primes.push(n);
   const start = primes.slice(0, 8).map((p) => fraction(Math.sqrt(p)));
   return { start, rounds: primes.map((p) => fraction(Math.cbrt(p))) };
 }
@@ -32,7 +32,7 @@ export function digest(bytes) {
     for (let at = 0; at < part.length; at += 64) compress(state, words, view, at, rounds);
   }
   const result = new DataView(new ArrayBuffer(32));
-  state.forEach((word, i) => result.setInt32(4 * i, word));
+  for (const [i, word] of state.entries()) result.setInt32(4 * i, word);
   return new Uint8Array(result.buffer);
 }
 
@@ -47,15 +47,15 @@ const turn = (/** @type {number} */ x, /** @type {number} */ n) => (x >>> n) | (
  * @param {number[]} rounds
  */
 function compress(state, words, view, at, rounds) {
-  for (let t = 0; t < 16; t++) words[t] = view.getInt32(at + 4 * t);
-  for (let t = 16; t < 64; t++) {
+  for (let t = 0; t < 16; t += 1) words[t] = view.getInt32(at + 4 * t);
+  for (let t = 16; t < 64; t += 1) {
     const [x, y] = [words[t - 15], words[t - 2]];
     const low = turn(x, 7) ^ turn(x, 18) ^ (x >>> 3);
     const high = turn(y, 17) ^ turn(y, 19) ^ (y >>> 10);
     words[t] = words[t - 16] + low + words[t - 7] + high;
   }
   let [a, b, c, d, e, f, g, h] = state;
-  for (let t = 0; t < 64; t++) {
+  for (let t = 0; t < 64; t += 1) {
     const high = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
     const first = (h + high + ((e & f) ^ (~e & g)) + rounds[t] + words[t]) | 0;
     const low = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);

@@ -9,7 +9,8 @@ import { EngineError } from "./errors.mjs";
 
 const FOLDER = "tinytorch-weights";
 
-const isInUse = (/** @type {any} */ error) => error.name === "NoModificationAllowedError";
+/** @param {unknown} error */
+const isInUse = (error) => /** @type {Error} */ (error).name === "NoModificationAllowedError";
 
 /** The folder of all models; fails where the browser keeps nothing: private windows, http, files. */
 async function open(create = false) {

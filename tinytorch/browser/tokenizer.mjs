@@ -23,13 +23,17 @@ export class Tokenizer {
       const found = metadata.get(key);
       if (found !== expected) throw new Error(`${key} is ${found}: expected ${expected}`);
     }
+    /** @type {string[]} */
     this.tokens = metadata.get("tokenizer.ggml.tokens");
     this.ids = new Map(this.tokens.map((token, id) => [token, id]));
-    this.ranks = new Map(metadata.get("tokenizer.ggml.merges").map((merge, rank) => [merge, rank]));
+    /** @type {string[]} */
+    const merges = metadata.get("tokenizer.ggml.merges");
+    this.ranks = new Map(merges.map((merge, rank) => [merge, rank]));
     const types = metadata.get("tokenizer.ggml.token_type");
     this.control = new Set(this.tokens.filter((_, id) => types[id] === CONTROL_TOKEN));
     this.controlPattern = anyOf(this.control);
     this.stopTokens = STOP_TOKENS.flatMap((token) => this.ids.get(token) ?? []);
+    /** @type {string} */
     this.template = metadata.get("tokenizer.chat_template") ?? "";
     this.alphabet = byteAlphabet();
     this.bytes = new Map(this.alphabet.map((character, byte) => [character, byte]));
@@ -60,7 +64,7 @@ export class Tokenizer {
     const parts = this.controlPattern ? text.split(this.controlPattern) : [text];
     return parts.flatMap((part, i) =>
       i % 2 === 1
-        ? this.ids.get(part)
+        ? this.#idOf(part)
         : part
             .split(DIGIT)
             .flatMap((run, j) => (j % 2 === 1 ? [run] : (run.match(PIECE) ?? [])))
@@ -68,7 +72,17 @@ export class Tokenizer {
     );
   }
 
-  /** Byte-pair encoding: join the pair that was joined first in training, until none is left. */
+  /** @param {string} token one that the vocabulary has */
+  #idOf(token) {
+    return /** @type {number} */ (this.ids.get(token));
+  }
+
+  /**
+   * Byte-pair encoding: join the pair that was joined first in training, until none is left.
+   *
+   * @param {string} piece
+   * @returns {number[]}
+   */
   #merge(piece) {
     let symbols = Array.from(new TextEncoder().encode(piece), (byte) => this.alphabet[byte]);
     for (;;) {
@@ -76,7 +90,7 @@ export class Tokenizer {
       for (let i = 0; i + 1 < symbols.length; i += 1) {
         best = Math.min(best, this.ranks.get(`${symbols[i]} ${symbols[i + 1]}`) ?? best);
       }
-      if (best === Number.POSITIVE_INFINITY) return symbols.map((symbol) => this.ids.get(symbol));
+      if (best === Number.POSITIVE_INFINITY) return symbols.map((symbol) => this.#idOf(symbol));
       const joined = [];
       for (let i = 0; i < symbols.length; i += 1) {
         const isPair = this.ranks.get(`${symbols[i]} ${symbols[i + 1]}`) === best;
@@ -94,6 +108,7 @@ export class Tokenizer {
    * @param {{ skipControlTokens?: boolean }} [options]
    */
   decode(ids, { skipControlTokens = false } = {}) {
+    /** @type {number[]} */
     const bytes = [];
     for (const id of ids) bytes.push(...this.#bytesOf(id, skipControlTokens));
     return textOf(bytes);
@@ -106,6 +121,7 @@ export class Tokenizer {
    * @returns {(id: number) => string}
    */
   decodeStream() {
+    /** @type {number[]} */
     let pending = [];
     return (id) => {
       pending.push(...this.#bytesOf(id, true));
@@ -134,29 +150,43 @@ export class Tokenizer {
     return `${turns.join("")}<|im_start|>assistant\n`;
   }
 
-  /** Turn a conversation, or one question, into token ids. */
+  /**
+   * Turn a conversation, or one question, into token ids.
+   *
+   * @param {string | { role: string, content: string }[]} messages
+   */
   encodeChat(messages) {
     const conversation =
       typeof messages === "string" ? [{ role: "user", content: messages }] : messages;
     return this.encode(this.renderChat(conversation));
   }
 
+  /**
+   * @param {number} id
+   * @param {boolean} skipControlTokens
+   * @returns {Iterable<number>}
+   */
   #bytesOf(id, skipControlTokens) {
     const token = this.tokens[id];
     if (token === undefined) {
       throw new RangeError(`tokens must be from 0 to ${this.vocabSize - 1}, got ${id}`);
     }
     if (skipControlTokens && this.control.has(token)) return [];
-    const bytes = Array.from(token, (character) => this.bytes.get(character));
-    return bytes.includes(undefined) ? new TextEncoder().encode(token) : bytes;
+    const bytes = Array.from(token, (character) => this.bytes.get(character) ?? -1);
+    return bytes.includes(-1) ? new TextEncoder().encode(token) : bytes;
   }
 }
 
+/** @param {number[]} bytes */
 function textOf(bytes) {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
 }
 
-/** A pattern that splits a text at any of some words, the longest first; null without words. */
+/**
+ * A pattern that splits a text at any of some words, the longest first; null without words.
+ *
+ * @param {Set<string>} words
+ */
 function anyOf(words) {
   if (words.size === 0) return null;
   const escaped = [...words]

@@ -41,7 +41,15 @@ class PieceLoader {
   #file = /** @type {FileSystemSyncAccessHandle | null} */ (null);
   #have = 0;
 
-  constructor({ manifest, base, weightsAt, progress }, /** @type {Placed} */ piece) {
+  /**
+   * @param {object} from
+   * @param {Manifest} from.manifest
+   * @param {string} from.base
+   * @param {WeightsAt} from.weightsAt
+   * @param {ReturnType<typeof meter>} from.progress
+   * @param {Placed} piece
+   */
+  constructor({ manifest, base, weightsAt, progress }, piece) {
     this.manifest = manifest;
     this.url = new URL(piece.name, base);
     this.weightsAt = weightsAt;
@@ -51,8 +59,7 @@ class PieceLoader {
 
   /** @returns {Promise<boolean>} Whether the piece is kept. */
   async load() {
-    const { piece, weightsAt } = this;
-    this.#file = await openPiece(this.manifest, piece);
+    this.#file = await openPiece(this.manifest, this.piece);
     try {
       this.#readKept();
       await this.#receive("no-store");

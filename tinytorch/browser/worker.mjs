@@ -8,7 +8,11 @@ import { placed } from "./pieces.mjs";
 import { sha256 } from "./sha256.mjs";
 import { fetchWeights } from "./weights.mjs";
 
-/** @type {import("./pieces.mjs").Manifest} */
+/** @import { Options } from "./generate.mjs" */
+/** @import { Experiment } from "./lab.mjs" */
+/** @import { Manifest } from "./pieces.mjs" */
+
+/** @type {Manifest} */
 let manifest;
 /** @type {Awaited<ReturnType<typeof createEngine>>} */
 let engine;
@@ -33,9 +37,12 @@ function begin(start) {
 /** @type {import("./pieces.mjs").WeightsAt} */
 const weightsAt = (offset, length) => engine.weightsAt(offset, length);
 
-/** @type {Record<string, (...args: any[]) => any>} */
 const METHODS = {
-  /** Hold a lock as long as this worker lives; say whether the browser has locks. */
+  /**
+   * Hold a lock as long as this worker lives; say whether the browser has locks.
+   * @param {string} lock
+   * @returns {Promise<boolean>}
+   */
   hold(lock) {
     return new Promise((resolve) => {
       const forever = () => new Promise(() => resolve(true));
@@ -43,14 +50,21 @@ const METHODS = {
       held.catch(() => resolve(false));
     });
   },
-  /** Make room for a model's file. */
+  /**
+   * Make room for a model's file.
+   * @param {ArrayBuffer} wasm
+   * @param {Manifest} about
+   */
   async create(wasm, about) {
     manifest = about;
     engine = await createEngine({ wasm, fileBytes: manifest.size });
   },
   /** Fill that room from the site; say whether this browser keeps it all. */
-  fetch: (base) => fetchWeights({ manifest, base, weightsAt, onProgress }),
-  /** Fill a part of it with a piece that the reader chose, if it is one; say its sha256. */
+  fetch: (/** @type {string} */ base) => fetchWeights({ manifest, base, weightsAt, onProgress }),
+  /**
+   * Fill a part of it with a piece that the reader chose, if it is one; say its sha256.
+   * @param {ArrayBuffer} buffer
+   */
   async take(buffer) {
     const bytes = new Uint8Array(buffer);
     const found = await sha256(bytes);
@@ -62,18 +76,28 @@ const METHODS = {
     opened = engine.open();
     return { ...opened.model.config };
   },
-  /** Call a method of the tokenizer. */
-  tokenizer: (method, argument) => opened.tokenizer[method](argument),
-  /** Begin a run; `next` computes its next token, when the page wants it. */
+  /**
+   * Call a method of the tokenizer.
+   * @param {"encode" | "encodeChat" | "decode"} method
+   * @param {any} argument what that method takes
+   */
+  tokenizer(method, argument) {
+    return opened.tokenizer[method](argument);
+  },
+  /**
+   * Begin a run; `next` computes its next token, when the page wants it.
+   * @param {string | number[]} textOrIds
+   * @param {Options} options
+   */
   generate(textOrIds, options) {
     const { model, tokenizer } = opened;
     return begin((signal) => generate(model, tokenizer, textOrIds, { ...options, signal }));
   },
   /** Begin an experiment of lab.mjs. */
-  experiment: (options) =>
+  experiment: (/** @type {Experiment} */ options) =>
     begin((signal) => runExperiment(opened.model, opened.tokenizer, options, signal)),
-  next: (run) => runs.get(run)?.tokens.next(),
-  stop(run) {
+  next: (/** @type {number} */ run) => runs.get(run)?.tokens.next(),
+  stop(/** @type {number} */ run) {
     const { tokens, stop } = runs.get(run) ?? {};
     runs.delete(run);
     stop?.abort();
@@ -81,9 +105,13 @@ const METHODS = {
   },
 };
 
-addEventListener("message", async ({ data: { id, method, args } }) => {
+/** @typedef {{ id?: number, method: keyof typeof METHODS, args: unknown[] }} Question */
+
+addEventListener("message", async ({ data }) => {
+  const { id, method, args } = /** @type {Question} */ (data);
   try {
-    const result = await METHODS[method](...args);
+    const answer = /** @type {(...args: unknown[]) => unknown} */ (METHODS[method]);
+    const result = await answer(...args);
     if (id) postMessage({ id, result });
   } catch (error) {
     const { code, message } = explained(error);

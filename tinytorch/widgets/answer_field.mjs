@@ -1,9 +1,23 @@
 // A field that checks a number: right, a factor that has a name, or how far off.
 import { button, decimals, exact, h, mount, times } from "./common.mjs";
 
+/** @import { ViewContext } from "./types" */
+
+/**
+ * @typedef {object} Question
+ * @property {number} answer
+ * @property {string} unit
+ * @property {number} tolerance a share of the answer
+ * @property {Record<string, string>} hints by the factor that a wrong answer is of the right one
+ */
+
 const CLOSE = 0.005;
 
-/** Factors that a wrong answer often is of the right one, and what each suggests. */
+/**
+ * Factors that a wrong answer often is of the right one, and what each suggests.
+ *
+ * @type {[factor: number, text: string][]}
+ */
 const FACTORS = [
   [2, "Twice the answer: something is counted two times."],
   [1 / 2, "Half the answer: a factor of 2 is missing."],
@@ -15,13 +29,19 @@ const FACTORS = [
   [1 / 10, "A tenth of the answer."],
 ];
 
+/** @type {[factor: number, text: string][]} */
 const UNITS = [
   [2 ** 20 / 1e6, "This is in units of 1,000 (MB): asked for are units of 1,024 (MiB)."],
   [2 ** 30 / 1e9, "This is in units of 1,000 (GB): asked for are units of 1,024 (GiB)."],
   [2 ** 10 / 1e3, "This is in units of 1,000 (kB): asked for are units of 1,024 (KiB)."],
 ];
 
-/** The number that was typed, or NaN: commas between thousands, a unit behind it, or a fraction. */
+/**
+ * The number that was typed, or NaN: commas between thousands, a unit behind it, or a fraction.
+ *
+ * @param {string} text
+ * @param {string} [unit] of the answer
+ */
 export function parse(text, unit = "") {
   const typed = text.replace(/[\s,_]/g, "");
   const fraction = typed.match(/^([\d.]+)\/([\d.]+)$/);
@@ -31,15 +51,21 @@ export function parse(text, unit = "") {
   return typed.endsWith("%") && unit !== "%" ? Number(plain) / 100 : Number(plain);
 }
 
-/** Say whether a number is the answer, and how far off it is. */
+/**
+ * Say whether a number is the answer, and how far off it is.
+ *
+ * @param {number} typed
+ * @param {Question} question
+ */
 export function judge(typed, { answer, unit, tolerance, hints }) {
   if (!Number.isFinite(typed)) {
     return { right: false, text: "Type a number, such as 1,234 or 36.6." };
   }
   const ratio = typed / answer;
+  /** @type {[number, string][]} */
   const own = Object.entries(hints).map(([factor, text]) => [Number(factor), text]);
-  const off = (factor) => Math.abs(ratio / factor - 1);
-  const near = ([factor]) => off(factor) <= CLOSE;
+  const off = (/** @type {number} */ factor) => Math.abs(ratio / factor - 1);
+  const near = (/** @type {[number, string]} */ [factor]) => off(factor) <= CLOSE;
   const mistake = own.find((hint) => near(hint) && off(hint[0]) < off(1));
   if (mistake) return { right: false, text: mistake[1] };
   const shown = Number.isInteger(answer) ? exact(answer) : decimals(answer);
@@ -52,6 +78,7 @@ export function judge(typed, { answer, unit, tolerance, hints }) {
   return { right: false, text: named ? named[1] : distance(ratio) };
 }
 
+/** @param {number} ratio */
 function distance(ratio) {
   if (ratio >= 1.5) return `Too large: ${times(ratio)} the answer.`;
   if (ratio <= 1 / 1.5) return `Too small: the answer is ${times(1 / ratio)} as large.`;
@@ -59,23 +86,25 @@ function distance(ratio) {
   return `Close: ${percent} % too ${ratio > 1 ? "large" : "small"}.`;
 }
 
+/** @param {ViewContext<Question & { label: string }>} context */
 export function render({ model, el }) {
-  const get = (key) => model.get(key);
-  const root = mount(el, `Your answer: ${get("label")}`);
+  const label = model.get("label");
+  const root = mount(el, `Your answer: ${label}`);
   root.classList.add("tt-answer");
   const input = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
   const verdict = h("p", { role: "status" });
   const check = () => {
-    const data = { answer: get("answer"), unit: get("unit"), tolerance: get("tolerance") };
-    const { right, text } = judge(parse(input.value, data.unit), { ...data, hints: get("hints") });
+    const [answer, unit] = [model.get("answer"), model.get("unit")];
+    const [tolerance, hints] = [model.get("tolerance"), model.get("hints")];
+    const { right, text } = judge(parse(input.value, unit), { answer, unit, tolerance, hints });
     verdict.textContent = text;
     verdict.classList.toggle("tt-right", right);
     input.setAttribute("aria-invalid", String(!right));
   };
   input.addEventListener("keydown", ({ key }) => key === "Enter" && check());
   root.append(
-    h("label", {}, h("span", {}, get("label")), input),
-    h("span", {}, get("unit")),
+    h("label", {}, h("span", {}, label), input),
+    h("span", {}, model.get("unit")),
     button("Check", check),
     verdict,
   );

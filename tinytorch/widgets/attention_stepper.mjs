@@ -1,4 +1,4 @@
-import { PHASES, SCORE, SOFTMAX, band, newAt, scoreState, textAt } from "./attention_bands.mjs";
+import { band, newAt, PHASES, SCORE, SOFTMAX, scoreState, textAt } from "./attention_bands.mjs";
 import {
   announcer,
   button,
@@ -15,7 +15,22 @@ import {
   viewButtons,
 } from "./common.mjs";
 
+/** @import { Head, Trace } from "./attention_bands.mjs" */
+/** @import { ViewContext } from "./types" */
+
+/** @typedef {{ rows: number, formed: number, used: number }} Costs of a step, by one method */
+
+/**
+ * @typedef {object} State
+ * @property {Trace} trace
+ * @property {number} head
+ * @property {number} step
+ * @property {number} phase
+ * @property {boolean} unmasked
+ */
+
 const LAST_PHASE = PHASES.length - 1;
+/** @type {Record<string, string>} */
 const SAID = {
   project: "Project: each row that is computed becomes a query, a key and a value.",
   write: "Write: the cache takes the new keys and values; without one, nothing is kept.",
@@ -23,16 +38,23 @@ const SAID = {
   softmax: "Softmax: each row of scores becomes weights that add up to one.",
   mix: "Mix: the values, each times its weight, add up to the output.",
 };
+/** @type {Record<string, string>} */
 const LOOKS_AT = {
   "first token": "looks at the first token",
   "token before": "looks at the token before",
   "one word": "looks at one earlier word",
   everywhere: "looks everywhere",
 };
-const CHANGED = 0.00005;
+const CHANGED = 0.000_05;
 
-/** Rows projected, scores formed and scores used in a step, by both methods. */
-export function ledger(trace, step) {
+/**
+ * Rows projected, scores formed and scores used in a step, by both methods.
+ *
+ * @param {Trace} trace
+ * @param {number} step
+ * @returns {{ without: Costs, withCache: Costs }}
+ */
+function ledger(trace, step) {
   const [length, fresh] = [textAt(trace, step), newAt(trace, step)];
   return {
     without: { rows: length, formed: length * length, used: length },
@@ -40,13 +62,15 @@ export function ledger(trace, step) {
   };
 }
 
+/** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Attention stepper");
   root.classList.add("tt-stepper");
   const { element: status, say, stop: stopStatus } = announcer();
   const trace = model.get("trace");
   const last = trace.tokens.length - trace.prompt_length;
-  const word = (i) => `“${trace.tokens[i].trim() || "␣"}”`;
+  const word = (/** @type {number} */ i) => `“${trace.tokens[i].trim() || "␣"}”`;
+  /** @type {number | null} */
   let column = null; // of the newest row: what the reader reads
 
   const step = () => integer(model, "step", { least: 0, most: last, fallback: 0 });
@@ -54,7 +78,8 @@ export function render({ model, el, signal }) {
   const headIndex = () =>
     integer(model, "head", { least: 0, most: trace.heads.length - 1, fallback: 0 });
 
-  const goToken = (next) => commit(model, { step: Math.min(Math.max(next, 0), last) });
+  const goToken = (/** @type {number} */ next) =>
+    commit(model, { step: Math.min(Math.max(next, 0), last) });
   function goPhase() {
     if (phase() < LAST_PHASE) return commit(model, { phase: phase() + 1 });
     return step() < last ? commit(model, { step: step() + 1, phase: 0 }) : null;
@@ -72,9 +97,12 @@ export function render({ model, el, signal }) {
   const phases = selectField("Phase", { "": Object.fromEntries(Object.entries(PHASES)) }, (value) =>
     commit(model, { phase: Number(value) }),
   );
-  const mask = checkField("show what changes without the mask", (checked) => commit(model, { unmasked: checked }));
+  const mask = checkField("show what changes without the mask", (checked) =>
+    commit(model, { unmasked: checked }),
+  );
   const words = h("p", { class: "tt-words" });
   const readout = h("p", { class: "tt-readout" });
+  /** @type {(place: number[] | null, keeps?: boolean) => void} */
   const read = (place, keeps) => {
     readout.textContent = describe(place ?? [textAt(trace, step()) - 1, column ?? most()], keeps);
   };
@@ -84,7 +112,8 @@ export function render({ model, el, signal }) {
   ];
   const changes = h("div", { class: "tt-changes" });
   const data = tableOnRequest("Data as a table", tableRows);
-  const key = (name, text) => h("li", {}, h("span", { class: `tt-box tt-${name}` }), text);
+  const key = (/** @type {string} */ name, /** @type {string} */ text) =>
+    h("li", {}, h("span", { class: `tt-box tt-${name}` }), text);
   const legend = h(
     "ul",
     { class: "tt-legend", "aria-hidden": true },
@@ -135,14 +164,19 @@ export function render({ model, el, signal }) {
     column: column ?? most(),
   });
 
-  /** What the reader reads: a score's numbers, or why there are none. */
+  /**
+   * What the reader reads: a score's numbers, or why there are none.
+   *
+   * @param {number[]} place
+   * @param {boolean} [keeps]
+   */
   function describe([row, at], keeps) {
     const head = trace.heads[headIndex()];
     const view = viewNow();
     const pair = `${word(row)} meets ${word(at)}`;
     if (Math.max(row, at) >= view.length) return `${pair}: not in the text yet.`;
     if (view.phase < SCORE) return `${word(row)} has met no key yet: scores come next.`;
-    const state = scoreState(row, at, { ...view, keeps });
+    const state = scoreState(row, at, { ...view, keeps: Boolean(keeps) });
     if (state === "masked") return `${pair}: in its future, masked.`;
     if (!state) return `${pair}: not formed in this step, but in that of ${word(row)}.`;
     const product = `q · k = ${head.products[row][at].toFixed(1)}`;
@@ -151,9 +185,15 @@ export function render({ model, el, signal }) {
     return `${pair}: ${product}, ${score}, weight ${(100 * head.weights[row][at]).toFixed(1)} %.`;
   }
 
-  /** What the step costs the whole model: a row that is not projected is saved in every part. */
+  /**
+   * What the step costs the whole model: a row that is not projected is saved in every part.
+   *
+   * @param {{ without: Costs, withCache: Costs }} costs
+   * @param {Head} head
+   */
   function describeWhole({ without, withCache }, head) {
-    const million = (rows) => `${exact(Math.round((rows * trace.row_operations) / 1e6))} million`;
+    const million = (/** @type {number} */ rows) =>
+      `${exact(Math.round((rows * trace.row_operations) / 1e6))} million`;
     const kept = without.rows - withCache.rows;
     const kib = exact((kept * trace.row_bytes) / 1024);
     const first = head.kv_head * trace.group;
@@ -191,7 +231,13 @@ export function render({ model, el, signal }) {
       const said = wrong
         ? `${wrong} of ${t + 1} kept keys wrong, by up to ${worst}`
         : `all ${t + 1} kept keys right`;
-      return h("div", { class: "tt-layer" }, `layer ${layer}`, h("div", {}, ...boxes), h("p", {}, said));
+      return h(
+        "div",
+        { class: "tt-layer" },
+        `layer ${layer}`,
+        h("div", {}, ...boxes),
+        h("p", {}, said),
+      );
     });
     const title = `Had no token been masked, ${word(t + 1)} would have changed the keys before it:`;
     changes.replaceChildren(h("p", {}, title), ...rows);
@@ -202,7 +248,7 @@ export function render({ model, el, signal }) {
     if (column !== null) column = Math.min(column, length - 1);
     const view = viewNow();
     const costs = ledger(trace, now);
-    const said = ({ rows, formed, used }) => {
+    const said = (/** @type {Costs} */ { rows, formed, used }) => {
       const projected = `${exact(rows)} ${rows === 1 ? "row" : "rows"} projected`;
       if (view.phase < SCORE) return projected;
       return `${projected}, ${exact(formed)} scores, ${exact(used)} used for the next token`;
@@ -226,9 +272,13 @@ export function render({ model, el, signal }) {
   }
 
   root.addEventListener("keydown", (event) => {
-    const { target, key: pressed } = event;
-    if (target.matches("select, summary, .tt-link, .tt-scroll") || event.ctrlKey || event.metaKey) return;
+    const { key: pressed } = event;
+    const target = /** @type {Element} */ (event.target);
+    if (target.matches("select, summary, .tt-link, .tt-scroll") || event.ctrlKey || event.metaKey)
+      return;
+    /** @type {Record<string, number>} */
     const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last };
+    /** @type {Record<string, number>} */
     const columns = { ArrowUp: -1, ArrowDown: 1 };
     if (pressed === " " && !target.matches("button, [type=checkbox]")) goPhase();
     else if (pressed in moves) goToken(step() + moves[pressed]);
@@ -244,7 +294,7 @@ export function render({ model, el, signal }) {
   /** Draw the bands if they have no cells of this width; return whether they were drawn. */
   function fit() {
     const { width } = root.getBoundingClientRect();
-    const isDrawn = width > 0 && bands.filter((each) => each.build(width)).length > 0;
+    const isDrawn = width > 0 && bands.map((each) => each.build(width)).includes(true);
     if (isDrawn) show();
     return isDrawn;
   }

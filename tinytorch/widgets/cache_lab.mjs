@@ -16,16 +16,53 @@ import {
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
 
+/** @import { Model as Engine } from "../browser/load.mjs" */
+/** @import { ViewContext } from "./types" */
+
+/**
+ * What is known of a switch's text and loss; while it runs, not all of it.
+ *
+ * @typedef {object} LabRun
+ * @property {string} title
+ * @property {number[]} ids
+ * @property {string[]} texts
+ * @property {number} [loss] the mean of -ln p of the given text
+ * @property {number} [bytes] that the cache keeps
+ */
+
+/** @typedef {Required<LabRun>} WholeRun */
+/** @typedef {(name: string) => LabRun | null} Known */
+
+/**
+ * What Python has recorded: cache_lab.py.
+ *
+ * @typedef {object} LabRecord
+ * @property {Record<string, WholeRun & { about: string }>} runs by switch
+ * @property {string} prompt
+ * @property {string} rest of the text whose loss is measured
+ * @property {number[]} ids of that text
+ * @property {number} start of its tokens that count
+ * @property {boolean} one_pass
+ */
+
+/** @typedef {{ name: string, run: LabRun, read: string }} Job */
+
 const RIGHT = "right";
 const SHOWN_OF_PROMPT = 90; // characters
 const LONGEST = 400; // characters of a reader's own beginning
 const CLOSE = 0.005; // of two losses that are written with two decimals
 const ROUNDED = /^int/; // switches where the last digits decide
 
-/** The first place where a text is not the right one, as far as both are written, or -1. */
+/**
+ * The first place where a text is not the right one, as far as both are written, or -1.
+ *
+ * @param {number[]} ids
+ * @param {number[]} right
+ */
 const firstDifference = (ids, right) =>
   ids.findIndex((id, i) => i < right.length && id !== right[i]);
 
+/** @param {ViewContext<{ record: LabRecord, switch: string }>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Cache lab");
   root.classList.add("tt-lab");
@@ -33,13 +70,21 @@ export function render({ model, el, signal }) {
   const record = model.get("record");
   const names = Object.keys(record.runs);
   const recordedWhen = model.site ? "this page was built" : "this cell ran";
+  /** @type {Record<string, WholeRun>} */
   let measured = {}; // whole runs of the engine, by switch
+  /** @type {string | null} */
   let own = null; // the reader's beginning, once something was run on it
-  let running = null; // { name, run, read }, while the engine works
+  /** @type {Job | null} */
+  let running = null; // while the engine works
   let stopper = new AbortController(); // of what was started last
 
   const chosen = () => choice(model, "switch", names);
-  /** What is known of a switch: the run under way, a whole one, or the recorded one. */
+  /**
+   * What is known of a switch: the run under way, a whole one, or the recorded one.
+   *
+   * @param {string} name
+   * @returns {LabRun | null}
+   */
   function known(name) {
     if (running?.name === name) return running.run;
     return measured[name] ?? (own === null ? record.runs[name] : null);
@@ -50,7 +95,7 @@ export function render({ model, el, signal }) {
   const words = h("p", { class: "tt-words" });
   const about = h("p", { class: "tt-note" });
   const lanes = [lane(), lane()];
-  const pick = (name) => commit(model, { switch: name });
+  const pick = (/** @type {string} */ name) => commit(model, { switch: name });
   const list = switches(record.runs, pick);
 
   const run = button("Run this switch", () => start([chosen()]), { class: "tt-play" });
@@ -91,7 +136,7 @@ export function render({ model, el, signal }) {
     status,
   );
 
-  function end(said) {
+  function end(/** @type {string} */ said) {
     stopper.abort();
     running = null;
     if (said) say(said);
@@ -108,10 +153,15 @@ export function render({ model, el, signal }) {
     show();
   }
 
-  /** Run switches one after the other, the right cache first where its text is not known here. */
+  /**
+   * Run switches one after the other, the right cache first where its text is not known here.
+   *
+   * @param {string[]} wanted
+   */
   async function start(wanted) {
     const engine = panel.engine();
     end("");
+    if (!engine) return;
     stopper = new AbortController();
     const { signal: stopped } = stopper;
     const queue = measured[RIGHT] || wanted.includes(RIGHT) ? wanted : [RIGHT, ...wanted];
@@ -120,11 +170,13 @@ export function render({ model, el, signal }) {
       const prompt = own === null ? given : await engine.tokenizer.encode(own);
       for (const name of queue) {
         stopped.throwIfAborted();
+        /** @type {Job} */
         const job = { name, read: "", run: { title: record.runs[name].title, ids: [], texts: [] } };
         running = job;
         await follow(engine, job, prompt, stopped);
-        measured[name] = job.run;
-        say(`${record.runs[name].title}: loss ${job.run.loss.toFixed(2)}`);
+        const whole = /** @type {WholeRun} */ (job.run);
+        measured[name] = whole;
+        say(`${whole.title}: loss ${whole.loss.toFixed(2)}`);
       }
       running = null;
       say(queue.length > 2 ? "All switches were run" : summary());
@@ -136,13 +188,20 @@ export function render({ model, el, signal }) {
     show();
   }
 
-  /** One run, shown while it goes on. */
+  /**
+   * One run, shown while it goes on.
+   *
+   * @param {Engine} engine
+   * @param {Job} job
+   * @param {number[]} prompt
+   * @param {AbortSignal} stopped
+   */
   async function follow(engine, job, prompt, stopped) {
     const { ids: text, start: first, one_pass: onePass } = record;
     const maxTokens = record.runs[RIGHT].ids.length;
     const what = { name: job.name, prompt, maxTokens, text, start: first, onePass };
     for await (const { id, text: said, read, of, ...found } of engine.experiment(what, stopped)) {
-      if (id !== undefined) {
+      if (id !== undefined && said !== undefined) {
         job.run.ids.push(id);
         job.run.texts.push(said);
       }
@@ -154,7 +213,9 @@ export function render({ model, el, signal }) {
 
   /** What a switch does to text, loss and bytes, in two sentences. */
   function summary() {
-    const [right, now] = [known(RIGHT), known(chosen())];
+    // While nothing runs, runs are whole.
+    const right = /** @type {WholeRun | null} */ (known(RIGHT));
+    const now = /** @type {WholeRun | null} */ (known(chosen()));
     if (!right || !now) return "Not run on your beginning yet.";
     if (running) {
       const { title } = record.runs[running.name];
@@ -215,7 +276,7 @@ export function render({ model, el, signal }) {
   };
 }
 
-const shortened = (text) => {
+const shortened = (/** @type {string} */ text) => {
   const line = oneLine(text).trim();
   const end = line.lastIndexOf(" ", SHOWN_OF_PROMPT);
   return line.length > SHOWN_OF_PROMPT ? `${line.slice(0, end)} …` : line;
@@ -226,19 +287,31 @@ function lane() {
   const title = h("strong");
   const text = h("p", { class: "tt-tokens" });
   const element = h("div", {}, title, text);
+  /**
+   * @param {string} name
+   * @param {string} prompt
+   * @param {LabRun | null} run
+   * @param {number} at the first wrong token, or -1
+   */
   function show(name, prompt, run, at) {
     write(title, name);
     const line = oneLine(prompt);
     const cut = line.length > SHOWN_OF_PROMPT ? `…${line.slice(-SHOWN_OF_PROMPT)}` : line;
     const end = at < 0 ? run?.texts.length : at;
+    /** @type {(from: number, to?: number) => string} */
     const part = (from, to) => oneLine(run?.texts.slice(from, to).join("") ?? "");
-    text.replaceChildren(h("span", { class: "tt-prompt" }, cut), h("b", {}, part(0, end)));
+    text.replaceChildren(h("span", { class: "tt-prompt" }, cut), h("b", {}, part(0, end ?? 0)));
     if (at >= 0) text.append(h("mark", {}, part(at, at + 1)), h("i", {}, part(at + 1)));
   }
   return { element, show };
 }
 
-/** All switches with what they do, one of which is chosen. */
+/**
+ * All switches with what they do, one of which is chosen.
+ *
+ * @param {LabRecord["runs"]} runs
+ * @param {(name: string) => void} pick
+ */
 function switches(runs, pick) {
   const group = `tt-lab-${Math.random()}`;
   const rows = Object.entries(runs).map(([name, { title }]) => {
@@ -246,12 +319,20 @@ function switches(runs, pick) {
     const cells = [h("td"), h("td", { class: "tt-loss" }), h("td")];
     const label = h("label", { class: "tt-check" }, input, h("span", {}, title));
     const row = h("tr", {}, h("th", { scope: "row" }, label), ...cells);
-    row.addEventListener("click", ({ target }) => target.closest("label") || pick(name));
+    row.addEventListener("click", (event) => {
+      const target = /** @type {Element} */ (event.target);
+      if (!target.closest("label")) pick(name);
+    });
     return { name, input, cells, row };
   });
   const head = h("thead", {}, headingRow(["Switch", "First wrong token", "Loss", "Kept"]));
   const element = h("table", {}, head, h("tbody", {}, ...rows.map(({ row }) => row)));
 
+  /**
+   * @param {string} chosen
+   * @param {Known} known
+   * @param {string} [running]
+   */
   function show(chosen, known, running) {
     const right = known(RIGHT);
     const most = Math.max(...rows.map(({ name }) => known(name)?.loss ?? 0));
@@ -270,9 +351,15 @@ function switches(runs, pick) {
   return { element, show };
 }
 
-/** Both texts token by token. */
+/**
+ * Both texts token by token.
+ *
+ * @param {LabRun | null} right
+ * @param {LabRun | null} now
+ */
 function tokenTable(right, now) {
-  const quoted = (run, i) => (run?.texts[i] === undefined ? "" : `“${run.texts[i]}”`);
+  const quoted = (/** @type {LabRun | null} */ run, /** @type {number} */ i) =>
+    run?.texts[i] === undefined ? "" : `“${run.texts[i]}”`;
   const rows = (right?.ids ?? []).map((_, i) => [String(i + 1), quoted(right, i), quoted(now, i)]);
   return [["Token", "Right cache", now?.title ?? "With the switch"], ...rows];
 }

@@ -19,7 +19,28 @@ import {
   viewButtons,
 } from "./common.mjs";
 import { kvCacheBytes, longestThatFits, sequencesThatFit, weightBytes } from "./costs.mjs";
-import { GIB, deviceBar, deviceLegend } from "./device_bar.mjs";
+import { deviceBar, deviceLegend, GIB } from "./device_bar.mjs";
+
+/** @import { CacheSizes, KeyOf, ModelRecord, ViewContext } from "./types" */
+
+/** @typedef {CacheSizes & Pick<ModelRecord, "name" | "max_context" | "num_parameters">} Spec */
+/** @typedef {{ spec: Spec, cache: bigint, weights: bigint }} Measured bytes */
+
+/**
+ * @typedef {object} State
+ * @property {ModelRecord[]} models
+ * @property {string} model
+ * @property {string} compare
+ * @property {number} seq_len
+ * @property {number} batch_size
+ * @property {number} bits_per_element
+ * @property {number} bits_per_weight
+ * @property {number} device_gb
+ * @property {number} num_layers
+ * @property {number} num_kv_heads
+ * @property {number} head_dim
+ * @property {number} million_parameters
+ */
 
 const NOBODY = "";
 const ELEMENT_TYPES = { 32: "fp32", 16: "fp16, bf16", 8: "fp8, int8", 4: "int4" };
@@ -39,50 +60,70 @@ const DIMENSIONS = {
   head_dim: "Width of a head",
   million_parameters: "Parameters, millions",
 };
+/** @type {KeyOf<State>[]} */
 const KEYS = ["model", "compare", "bits_per_element", "bits_per_weight"];
 
-/** Names of models below headings for their kind of attention. */
+/**
+ * Names of models below headings for their kind of attention.
+ *
+ * @param {ModelRecord[]} models
+ */
 function grouped(models) {
+  /** @type {Record<string, Record<string, string>>} */
   const groups = {};
   for (const [kind, heading] of Object.entries(KINDS)) {
     const members = models.filter((spec) => spec.attention === kind);
-    const text = (spec) => (spec.window === null ? spec.name : `${spec.name} (sliding window)`);
+    const text = (/** @type {ModelRecord} */ spec) =>
+      spec.window === null ? spec.name : `${spec.name} (sliding window)`;
     if (members.length)
       groups[heading] = Object.fromEntries(members.map((spec) => [spec.name, text(spec)]));
   }
   return groups;
 }
 
-/** A model of the reader's own dimensions, with full attention in all layers. */
+/**
+ * A model of the reader's own dimensions, with full attention in all layers.
+ *
+ * @param {Pick<State, keyof typeof DIMENSIONS>} dimensions
+ * @returns {Spec}
+ */
 function ownModel({ num_layers, num_kv_heads, head_dim, million_parameters }) {
   return {
     name: OWN,
     num_layers,
     num_windowed_layers: 0,
     window: null,
-    max_context: Infinity,
+    max_context: Number.POSITIVE_INFINITY,
     kv_elements_per_token_per_layer: 2 * num_kv_heads * head_dim,
     num_parameters: million_parameters * 1e6,
   };
 }
 
-/** Lengths for the curve, four in an octave, and the chosen one. */
+/**
+ * Lengths for the curve, four in an octave, and the chosen one.
+ *
+ * @param {number} chosen
+ * @param {number} most
+ */
 function lengths(chosen, most) {
+  /** @type {number[]} */
   const points = [];
   for (let power = 6; 2 ** power < most; power += 0.25) points.push(Math.round(2 ** power));
   return [...new Set([...points, chosen, most])].sort((a, b) => a - b);
 }
 
+/** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Cache memory explorer");
   const { element: status, say, stop: stopStatus } = announcer();
   const { keys: numberKeys, within, values: numbers } = integers(model);
   const models = model.get("models");
   const names = models.map((spec) => spec.name);
-  const set =
-    (key, convert = (value) => value) =>
-    (value) =>
-      commit(model, { [key]: convert(value) });
+  /** @type {<Value>(key: KeyOf<State>) => (value: Value) => void} */
+  const set = (key) => (value) => commit(model, { [key]: value });
+  /** @type {(key: KeyOf<State>) => (value: string) => void} */
+  const setNumber = (key) => (value) => commit(model, { [key]: Number(value) });
+  /** @type {(key: KeyOf<State>, label: string, slider?: boolean) => ReturnType<typeof numberField>} */
   const field = (key, label, slider = true) =>
     numberField(label, { ...within(key), onchange: set(key), slider });
 
@@ -95,26 +136,25 @@ export function render({ model, el, signal }) {
   );
   const seqLen = field("seq_len", "Context, tokens");
   const batchSize = field("batch_size", "Sequences");
-  const element = selectField(
-    "Cache element",
-    { "": ELEMENT_TYPES },
-    set("bits_per_element", Number),
-  );
-  const weight = selectField("Weights", { "": ELEMENT_TYPES }, set("bits_per_weight", Number));
+  const types = { "": ELEMENT_TYPES };
+  const element = selectField("Cache element", types, setNumber("bits_per_element"));
+  const weight = selectField("Weights", types, setNumber("bits_per_weight"));
   const devices = Object.fromEntries(DEVICES.map((size) => [size, `${size} GB`]));
-  const choose = (value) => {
+  const choose = (/** @type {string} */ value) => {
     ownDevice.field.hidden = value !== OTHER;
     if (value === OTHER) ownDevice.input.focus();
     else commit(model, { device_gb: Number(value) });
   };
   const device = selectField("Device memory", { "": { ...devices, [OTHER]: "another" } }, choose);
   const ownDevice = field("device_gb", "Device, GB", false);
-  const dimensions = Object.entries(DIMENSIONS).map(([key, label]) => [key, field(key, label)]);
-  const own = h("div", { class: "tt-fields" }, ...dimensions.map(([, part]) => part.field));
+  const dimensionKeys = /** @type {(keyof typeof DIMENSIONS)[]} */ (Object.keys(DIMENSIONS));
+  const dimensions = dimensionKeys.map((key) => ({ key, ...field(key, DIMENSIONS[key]) }));
+  const own = h("div", { class: "tt-fields" }, ...dimensions.map((each) => each.field));
   const bars = h("div", { class: "tt-bars" });
   const beyond = h("p", { class: "tt-note" });
   const facts = h("div", { class: "tt-scroll" });
-  let view = null;
+  /** @type {ReturnType<typeof read>} */
+  let view;
   const chart = lineChart({
     label: "Cache by context length",
     onCursor: (i) => commit(model, { seq_len: view.lengths[i] }),
@@ -141,45 +181,50 @@ export function render({ model, el, signal }) {
     status,
   );
 
+  /** @type {(name: string) => Spec | undefined} */
+  const specOf = (name) => models.find((spec) => spec.name === name);
+
   function read() {
     const chosen = [
       choice(model, "model", [...names, OWN]),
       choice(model, "compare", [NOBODY, ...names]),
     ];
     const values = numbers();
+    const listed = lengths(values.seq_len, within("seq_len").most);
     return {
       ...values,
+      lengths: listed,
       bits_per_element: choice(model, "bits_per_element", BITS),
       bits_per_weight: choice(model, "bits_per_weight", BITS),
       compare: chosen[1],
-      specs: [...new Set(chosen)]
-        .filter(Boolean)
-        .map((name) => models.find((spec) => spec.name === name) ?? ownModel(values)),
+      specs: [...new Set(chosen)].filter(Boolean).map((name) => specOf(name) ?? ownModel(values)),
       device: BigInt(values.device_gb) * 10n ** 9n,
     };
   }
 
+  /** @type {(spec: Spec, length: number, sequences: number) => bigint} */
   const cacheOf = (spec, length, sequences) =>
     kvCacheBytes(spec, length, sequences, view.bits_per_element);
 
-  const fitting = ({ spec }) => {
-    const bits = [view.bits_per_element, view.bits_per_weight];
-    return exact(sequencesThatFit(spec, view.device, view.seq_len, ...bits));
+  const fitting = (/** @type {Measured} */ { spec }) => {
+    const { device, seq_len: length, bits_per_element: bits, bits_per_weight: weightBits } = view;
+    return exact(sequencesThatFit(spec, device, length, bits, weightBits));
   };
 
   function update() {
     view = read();
-    view.lengths = lengths(view.seq_len, within("seq_len").most);
     modelField.select.value = view.specs[0].name;
     own.hidden = view.specs[0].name !== OWN;
-    for (const [key, dimension] of dimensions) dimension.show(view[key]);
+    for (const { key, show } of dimensions) show(view[key]);
     compareField.select.value = view.compare;
     seqLen.show(view.seq_len);
     batchSize.show(view.batch_size);
-    element.select.value = view.bits_per_element;
-    weight.select.value = view.bits_per_weight;
+    element.select.value = String(view.bits_per_element);
+    weight.select.value = String(view.bits_per_weight);
     const listed = DEVICES.includes(view.device_gb);
-    if (!listed || device.select.value !== OTHER) device.select.value = listed ? view.device_gb : OTHER;
+    if (!listed || device.select.value !== OTHER) {
+      device.select.value = listed ? String(view.device_gb) : OTHER;
+    }
     ownDevice.field.hidden = device.select.value !== OTHER;
     ownDevice.show(view.device_gb);
     const measured = view.specs.map((spec) => ({
@@ -187,7 +232,9 @@ export function render({ model, el, signal }) {
       cache: cacheOf(spec, view.seq_len, view.batch_size),
       weights: weightBytes(spec, view.bits_per_weight),
     }));
-    bars.replaceChildren(...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })));
+    bars.replaceChildren(
+      ...measured.map((each) => deviceBar({ ...each, fit: fitting(each), view })),
+    );
     const short = view.specs.filter((spec) => view.seq_len > spec.max_context);
     beyond.textContent = short
       .map((spec) => `${spec.name} was made for texts of ${exact(spec.max_context)} tokens.`)
@@ -197,11 +244,13 @@ export function render({ model, el, signal }) {
     data.refresh();
   }
 
+  /** @param {Measured[]} measured */
   function showFacts(measured) {
-    const bits = [view.bits_per_element, view.bits_per_weight];
+    const { device, batch_size: size, bits_per_element: bits, bits_per_weight: weightBits } = view;
+    /** @type {(heading: string, value: (each: Measured) => string) => string[]} */
     const row = (heading, value) => [heading, ...measured.map(value)];
-    const longest = ({ spec }) => {
-      const length = longestThatFits(spec, view.device, view.batch_size, ...bits);
+    const longest = (/** @type {Measured} */ { spec }) => {
+      const length = longestThatFits(spec, device, size, bits, weightBits);
       return length === null ? "no limit" : `${exact(length)} tokens`;
     };
     const rows = [
@@ -230,9 +279,10 @@ export function render({ model, el, signal }) {
     );
   }
 
+  /** @param {Measured[]} measured */
   function drawChart(measured) {
-    const gib = (numBytes) => Number(numBytes) / GIB;
-    const room = ({ weights }) => gib(view.device - weights);
+    const gib = (/** @type {bigint} */ numBytes) => Number(numBytes) / GIB;
+    const room = (/** @type {Measured} */ { weights }) => gib(view.device - weights);
     chart.draw({
       x: view.lengths,
       series: view.specs.map((spec) => ({
@@ -247,7 +297,7 @@ export function render({ model, el, signal }) {
       yUnit: "GiB of cache",
       log: true,
       xLog: true,
-      format: (value) => memory(value * GIB),
+      format: (value) => memory(Number(value) * GIB),
     });
     chart.moveTo(view.lengths.indexOf(view.seq_len));
     setAttributes(chart.svg, { "aria-label": "Cache by context length; arrows change the length" });

@@ -1,13 +1,21 @@
 import { h, write } from "./common.mjs";
 
+/** @typedef {{ input: HTMLInputElement, large: Element, small: Element }} Card */
+
 /**
  * Large numbers of which one is chosen. `names` maps a key to what is counted; `show` writes a
  * number and a line below it into a card.
+ *
+ * @template {string} Key
+ * @param {string} title
+ * @param {Record<Key, string>} names
+ * @param {(key: Key) => void} onchange
  */
 export function cards(title, names, onchange) {
   const group = `tt-${Math.random().toString(36).slice(2)}`;
-  const all = {};
-  const labels = Object.entries(names).map(([key, name]) => {
+  const all = /** @type {Record<Key, Card>} */ ({});
+  const entries = /** @type {[Key, string][]} */ (Object.entries(names));
+  const labels = entries.map(([key, name]) => {
     const input = h("input", { type: "radio", name: group, value: key });
     input.addEventListener("change", () => onchange(key));
     const [large, small] = [h("strong"), h("span", { class: "tt-from" })];
@@ -19,8 +27,10 @@ export function cards(title, names, onchange) {
   const field = h("fieldset", { class: "tt-cards" }, legend, ...labels);
   return {
     field,
-    check: (key) => (all[key].input.checked = true),
-    show(key, large, small) {
+    check(/** @type {Key} */ key) {
+      all[key].input.checked = true;
+    },
+    show(/** @type {Key} */ key, /** @type {string} */ large, /** @type {string} */ small) {
       write(all[key].large, large);
       write(all[key].small, small);
     },

@@ -1,8 +1,11 @@
 import { exact, h, setAttributes } from "./common.mjs";
 
+/** @import { Attributes, ChartData, Series } from "./types" */
+
 const HEIGHT = 250;
 const MARGIN = { left: 58, right: 14, top: 10, bottom: 46 };
 const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
+/** @type {[size: number, word: string][]} */
 const SCALES = [
   [1e12, "trillion "],
   [1e9, "billion "],
@@ -10,58 +13,83 @@ const SCALES = [
   [1, ""],
 ];
 
-/** Round numbers from `bottom` to `top`, about `most` of them. */
+/**
+ * Round numbers from `bottom` to `top`, about `most` of them.
+ *
+ * @param {number} bottom
+ * @param {number} top
+ * @param {number} most
+ */
 export function linearTicks(bottom, top, most) {
   const rough = (top - bottom || 1) / most;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= rough) * power;
+  const step = ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10) * power;
   const [first, last] = [Math.ceil(bottom / step - 1e-9), Math.floor(top / step + 1e-9)];
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
+/**
+ * @param {number} bottom
+ * @param {number} top
+ * @param {number} most
+ */
 function logTicks(bottom, top, most) {
   const first = Math.ceil(Math.log10(bottom) - 1e-9);
   const last = Math.floor(Math.log10(top) + 1e-9);
   const every = Math.max(1, Math.ceil((last - first + 1) / most));
+  /** @type {number[]} */
   const ticks = [];
   for (let power = first; power <= last; power += every) ticks.push(10 ** power);
   return ticks;
 }
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-const powerOfTen = (value) => {
+const powerOfTen = (/** @type {number} */ value) => {
   const power = Math.round(Math.log10(value));
-  const digits = [...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[digit]).join("");
+  const digits = [...String(Math.abs(power))].map((digit) => SUPERSCRIPTS[Number(digit)]).join("");
   return power === 0 ? "1" : `10${power < 0 ? "⁻" : ""}${digits}`;
 };
 
-/** A scale from values to pixels, and its ticks. */
+/**
+ * A scale from values to pixels, and its ticks.
+ *
+ * @param {number[]} values
+ * @param {number} from
+ * @param {number} to
+ * @param {{ log?: boolean, most: number, zero: boolean }} options
+ */
 function scale(values, from, to, { log, most, zero }) {
   const top = Math.max(...values);
   if (log) {
     const bottom = Math.min(...values.filter((value) => value > 0));
     const low = Math.log10(bottom);
     const span = Math.log10(top) - low || 1;
-    const place = (value) =>
+    const place = (/** @type {number} */ value) =>
       from + ((Math.log10(Math.max(value, bottom)) - low) / span) * (to - from);
     return { place, ticks: logTicks(bottom, top, most) };
   }
   const bottom = zero ? 0 : Math.min(...values);
   const span = top - bottom || 1;
-  const place = (value) => from + ((value - bottom) / span) * (to - from);
+  const place = (/** @type {number} */ value) => from + ((value - bottom) / span) * (to - from);
   return { place, ticks: linearTicks(bottom, top, most) };
 }
 
-/** The class of a line's colour: of the state that it shows, or the next of the series' colours. */
+/**
+ * The class of a line's colour: of the state that it shows, or the next of the series' colours.
+ *
+ * @param {Series} series
+ * @param {number} i
+ */
 const colour = ({ state }, i) => (state ? `tt-${state}` : `tt-c${i + 1}`);
 
 /**
  * A chart of lines over a common x. A cursor reads values; `onCursor` is told where a press or a key
  * puts it, and a mouse that only hovers leaves it there.
  *
- * draw() takes {x, series: [{name, y, state}], xLabel, yLabel, yUnit, log, xLog, format}: y holds
- * Numbers or BigInts, `format` turns one into text, and a state ("kept", "now", "again") is a colour
- * of its own. With `limits`, [{name, y, of}], level lines are drawn too, in the colour of series `of`.
+ * @param {object} options
+ * @param {string} options.label
+ * @param {(index: number) => void} [options.onCursor]
+ * @param {AbortSignal} [options.signal]
  */
 export function lineChart({ label, onCursor, signal }) {
   const grid = h("svg:g", { class: "tt-grid" });
@@ -79,14 +107,21 @@ export function lineChart({ label, onCursor, signal }) {
   const yTitle = h("div", { class: "tt-axis" });
   const legend = h("ul", { class: "tt-legend" });
   const element = h("div", { class: "tt-plot" }, legend, yTitle, svg);
+  /** @type {ChartData | null} */
   let data = null;
+  /** @type {{ xs: number[], points: number[][][] } | null} */
   let pixels = null;
   let index = 0;
-  let shown = Infinity;
+  let place = h("li"); // of the cursor, in the legend
+  /** @type {HTMLElement[]} */
+  let values = [];
+  let shown = Number.POSITIVE_INFINITY;
 
-  function draw(next) {
+  function draw(/** @type {ChartData} */ next) {
     data = next;
-    const keys = data.series.map((series, i) => {
+    place = h("li");
+    values = next.series.map(() => h("strong"));
+    const keys = next.series.map((series, i) => {
       const line = { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": DASHES[i] };
       const key = h("svg:svg", {
         class: `tt-key ${colour(series, i)}`,
@@ -95,20 +130,21 @@ export function lineChart({ label, onCursor, signal }) {
         "aria-hidden": true,
       });
       key.append(h("svg:line", line));
-      return h("li", {}, key, h("span", {}, series.name), h("strong", {}));
+      return h("li", {}, key, h("span", {}, series.name), values[i]);
     });
-    const limits = (data.limits ?? []).map(({ name, of }) => {
+    const limits = (next.limits ?? []).map(({ name, of }) => {
       const line = h("svg:line", { class: `tt-limit tt-c${of + 1}`, x2: 28, y1: 6, y2: 6 });
       const key = { class: "tt-key", width: 28, height: 12, "aria-hidden": true };
       return h("li", {}, h("svg:svg", key, line), h("span", {}, name));
     });
-    legend.replaceChildren(h("li"), ...keys, ...limits);
+    legend.replaceChildren(place, ...keys, ...limits);
     paint();
   }
 
   function paint() {
     const { width } = svg.getBoundingClientRect();
     if (!data || !width) return;
+    const { log } = data;
     setAttributes(svg, { viewBox: `0 0 ${width} ${HEIGHT}` });
     const ys = data.series.map((series) => series.y.map(Number));
     const levels = data.limits ?? [];
@@ -130,9 +166,11 @@ export function lineChart({ label, onCursor, signal }) {
     });
     const base = HEIGHT - MARGIN.bottom;
     const right = width - MARGIN.right;
-    const text = (props, content) => h("svg:text", props, content);
+    const text = (/** @type {Attributes} */ props, /** @type {string} */ content) =>
+      h("svg:text", props, content);
     const numbers = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
-    const yText = (tick) => (data.log ? powerOfTen(tick) : numbers.format(tick / divisor));
+    const yText = (/** @type {number} */ tick) =>
+      log ? powerOfTen(tick) : numbers.format(tick / divisor);
     grid.replaceChildren(
       ...y.ticks.flatMap((tick) => {
         const at = y.place(tick);
@@ -168,7 +206,11 @@ export function lineChart({ label, onCursor, signal }) {
     moveTo(Math.min(index, data.x.length - 1));
   }
 
-  /** Draw the lines up to a point only. */
+  /**
+   * Draw the lines up to a point only.
+   *
+   * @param {number} lastIndex
+   */
   function reveal(lastIndex) {
     shown = lastIndex;
     if (!pixels) return;
@@ -177,36 +219,47 @@ export function lineChart({ label, onCursor, signal }) {
     });
   }
 
-  /** Put the cursor on a point. */
+  /**
+   * Put the cursor on a point.
+   *
+   * @param {number} next
+   */
   function moveTo(next) {
     index = next;
     read(index);
   }
 
-  /** Write a point's values into the legend. */
+  /**
+   * Write a point's values into the legend.
+   *
+   * @param {number} point
+   */
   function read(point) {
-    if (!pixels) return;
-    setAttributes(rule, { x1: pixels.xs[point], x2: pixels.xs[point] });
-    const values = data.series.map(({ name, y }, i) => {
-      const [cx, cy] = pixels.points[i][point];
+    if (!pixels || !data) return;
+    const { points, xs } = pixels;
+    const { format, x, xLabel } = data;
+    setAttributes(rule, { x1: xs[point], x2: xs[point] });
+    const said = data.series.map(({ name, y }, i) => {
+      const [cx, cy] = points[i][point];
       setAttributes(dots.children[i], { cx, cy });
-      const value = data.format(y[point]);
-      legend.children[i + 1].lastChild.textContent = value;
+      const value = format(y[point]);
+      values[i].textContent = value;
       return `${name}: ${value}`;
     });
-    const at = `${data.xLabel}: ${exact(data.x[point])}`;
-    legend.firstChild.textContent = `at ${exact(data.x[point])}:`;
-    setAttributes(svg, { "aria-valuenow": point, "aria-valuetext": `${at}. ${values.join(". ")}` });
+    const at = `${xLabel}: ${exact(x[point])}`;
+    place.textContent = `at ${exact(x[point])}:`;
+    setAttributes(svg, { "aria-valuenow": point, "aria-valuetext": `${at}. ${said.join(". ")}` });
   }
 
-  function choose(next) {
+  function choose(/** @type {number} */ next) {
+    if (!data) return;
     moveTo(Math.min(Math.max(next, 0), data.x.length - 1));
     onCursor?.(index);
   }
 
-  function nearest(event) {
+  function nearest(/** @type {PointerEvent} */ event) {
     const at = event.clientX - svg.getBoundingClientRect().left;
-    const distances = pixels.xs.map((place) => Math.abs(place - at));
+    const distances = (pixels?.xs ?? []).map((x) => Math.abs(x - at));
     return distances.indexOf(Math.min(...distances));
   }
 
@@ -217,6 +270,7 @@ export function lineChart({ label, onCursor, signal }) {
   svg.addEventListener("pointerdown", (event) => choose(nearest(event)));
   svg.addEventListener("pointerleave", () => read(index));
   svg.addEventListener("keydown", (event) => {
+    /** @type {Record<string, number>} */
     const moves = {
       ArrowLeft: -1,
       ArrowDown: -1,
@@ -225,7 +279,8 @@ export function lineChart({ label, onCursor, signal }) {
       PageUp: 10,
       PageDown: -10,
     };
-    const ends = { Home: 0, End: data.x.length - 1 };
+    /** @type {Record<string, number>} */
+    const ends = { Home: 0, End: data ? data.x.length - 1 : 0 };
     if (!(event.key in moves) && !(event.key in ends)) return;
     event.preventDefault();
     event.stopPropagation();

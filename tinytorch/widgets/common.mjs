@@ -1,32 +1,60 @@
 // What the widgets share: elements, controls, numbers as text, and their model's values.
 
-/** Create an element. Keys of `props` that begin with "on" are listeners, others attributes. */
+/** @import { Attributes, ElementOf, KeyOf, NumberKey, Range, WidgetModel } from "./types" */
+
+/**
+ * Create an element. Functions of `props` listen, as "onclick"; others are attributes.
+ *
+ * @template {string} Tag
+ * @param {Tag} tag
+ * @param {Attributes} [props]
+ * @param {(Node | string | null)[]} children
+ * @returns {ElementOf<Tag>}
+ */
 export function h(tag, props = {}, ...children) {
   const element = tag.startsWith("svg:")
     ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
     : document.createElement(tag);
   setAttributes(element, props);
   element.append(...children.filter((child) => child !== null));
-  return element;
+  return /** @type {ElementOf<Tag>} */ (element);
 }
 
+/**
+ * @param {Element} element
+ * @param {Attributes} props
+ */
 export function setAttributes(element, props) {
   for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value === null || value === false) element.removeAttribute(name);
-    else element.setAttribute(name, value === true ? "" : value);
+    else element.setAttribute(name, value === true ? "" : String(value));
   }
 }
 
-/** Change a text, but no element: pages whose styles ask what elements hold pay for those. */
+/**
+ * Change a text, but no element: pages whose styles ask what elements hold pay for those.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function write(element, text) {
-  const node = element.firstChild ?? element.appendChild(document.createTextNode(""));
+  const first = element.firstChild ?? element.appendChild(document.createTextNode(""));
+  const node = /** @type {Text} */ (first);
   if (node.data !== text) node.data = text;
 }
 
-/** Write values to the model, and on to a kernel where there is one. */
+/**
+ * Write values to the model, and on to a kernel where there is one.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ * @param {Partial<State>} changes
+ */
 export function commit(model, changes) {
-  for (const [key, value] of Object.entries(changes)) model.set(key, value);
+  for (const key of /** @type {KeyOf<State>[]} */ (Object.keys(changes))) {
+    model.set(key, changes[key]);
+  }
   try {
     model.save_changes();
   } catch {
@@ -34,7 +62,14 @@ export function commit(model, changes) {
   }
 }
 
-/** Call `callback` when one of the keys changes; return what ends that. */
+/**
+ * Call `callback` when one of the keys changes; return what ends that.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ * @param {KeyOf<State>[]} keys
+ * @param {() => void} callback
+ */
 export function listen(model, keys, callback) {
   for (const key of keys) model.on(`change:${key}`, callback);
   return () => {
@@ -46,25 +81,52 @@ export function listen(model, keys, callback) {
   };
 }
 
-/** An integer of the model, whatever a link or a kernel put there. */
+/**
+ * An integer of the model, whatever a link or a kernel put there.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ * @param {KeyOf<State>} key
+ * @param {Range & { fallback: number }} range
+ */
 export function integer(model, key, { least, most, fallback }) {
   const value = Math.round(Number(model.get(key) ?? fallback));
   return Number.isFinite(value) ? Math.min(Math.max(value, least), most) : fallback;
 }
 
-/** The model's integers: their ranges, as fields take them, and their values. */
+/**
+ * The model's integers: their ranges, as fields take them, and their values.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ */
 export function integers(model) {
   const limits = model.get("limits");
-  const first = model.get("first_view");
-  const within = (key) => ({ least: limits[key][0], most: limits[key][1], fallback: first[key] });
-  const values = () =>
-    Object.fromEntries(Object.keys(limits).map((key) => [key, integer(model, key, within(key))]));
-  return { keys: Object.keys(limits), within, values };
+  const first = /** @type {Record<string, number>} */ (model.get("first_view"));
+  const keys = /** @type {NumberKey<State>[]} */ (Object.keys(limits));
+  const within = (/** @type {string} */ key) => {
+    const [least, most] = limits[key];
+    return { least, most, fallback: first[key] };
+  };
+  const values = () => {
+    const all = keys.map((key) => [key, integer(model, key, within(key))]);
+    return /** @type {Record<NumberKey<State>, number>} */ (Object.fromEntries(all));
+  };
+  return { keys, within, values };
 }
 
-/** One of the choices, or the first. */
+/**
+ * One of the choices, or the first.
+ *
+ * @template State
+ * @template {State[Key]} Choice
+ * @template {KeyOf<State>} Key
+ * @param {WidgetModel<State>} model
+ * @param {Key} key
+ * @param {readonly Choice[]} choices
+ */
 export function choice(model, key, choices) {
-  const value = model.get(key);
+  const value = /** @type {Choice} */ (model.get(key));
   return choices.includes(value) ? value : choices[0];
 }
 
@@ -73,9 +135,13 @@ const SHORT = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 const WORDS = ["", " thousand", " million", " billion", " trillion", " quadrillion"];
 
 /** A count, with all its digits. */
-export const exact = (count) => GROUPED.format(count);
+export const exact = (/** @type {number | bigint} */ count) => GROUPED.format(count);
 
-/** A count in three digits and a word: 1.23 billion. */
+/**
+ * A count in three digits and a word: 1.23 billion.
+ *
+ * @param {number | bigint} count
+ */
 export function rounded(count) {
   const value = Number(count);
   if (value < 10_000) return SHORT.format(value);
@@ -83,7 +149,11 @@ export function rounded(count) {
   return SHORT.format(value / 1000 ** group) + WORDS[group];
 }
 
-/** Memory, in units of 1,024. */
+/**
+ * Memory, in units of 1,024.
+ *
+ * @param {number | bigint} numBytes
+ */
 export function memory(numBytes) {
   const value = Number(numBytes);
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -93,27 +163,48 @@ export function memory(numBytes) {
 }
 
 /** Three digits, but no zero that says nothing. */
-export const decimals = (value) => SHORT.format(value);
+export const decimals = (/** @type {number} */ value) => SHORT.format(value);
 
-/** A ratio: 36.6 times. */
+/**
+ * A ratio: 36.6 times.
+ *
+ * @param {number} ratio
+ */
 export function times(ratio) {
   const digits = ratio < 1000 ? 1 : 0;
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   return `${ratio.toLocaleString("en-US", options)}×`;
 }
 
-/** A ratio of two counts of any size. */
+/**
+ * A ratio of two counts of any size.
+ *
+ * @param {number | bigint} a
+ * @param {number | bigint} b
+ */
 export const ratioOf = (a, b) => Number((BigInt(a) * 1_000_000n) / BigInt(b)) / 1e6;
 
 /** A text without its line ends. */
-export const oneLine = (text) => text.replace(/\n+/g, " ");
+export const oneLine = (/** @type {string} */ text) => text.replace(/\n+/g, " ");
 
+/**
+ * @param {string} text
+ * @param {() => void} onclick
+ * @param {Attributes} [props]
+ */
 export function button(text, onclick, props = {}) {
   return h("button", { type: "button", onclick, ...props }, text);
 }
 
-/** A labelled list of choices. `groups` maps a heading ("" for none) to {value: text}. */
+/**
+ * A labelled list of choices. `groups` maps a heading ("" for none) to {value: text}.
+ *
+ * @param {string} label
+ * @param {Record<string, Record<string, string>>} groups
+ * @param {(value: string) => void} onchange
+ */
 export function selectField(label, groups, onchange) {
+  /** @type {HTMLSelectElement} */
   const select = h("select", { "aria-label": label, onchange: () => onchange(select.value) });
   for (const [heading, options] of Object.entries(groups)) {
     const items = Object.entries(options).map(([value, text]) => h("option", { value }, text));
@@ -124,18 +215,32 @@ export function selectField(label, groups, onchange) {
   return { field, select };
 }
 
+/**
+ * @param {string} label
+ * @param {(checked: boolean) => void} onchange
+ */
 export function checkField(label, onchange) {
+  /** @type {HTMLInputElement} */
   const input = h("input", { type: "checkbox", onchange: () => onchange(input.checked) });
   const field = h("label", { class: "tt-check" }, input, h("span", {}, label));
   return { field, input };
 }
 
 const STEPS = 1000;
+/** @type {Record<string, number>} */
+const MOVES = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 };
 
-/** An integer that can be typed, and moved by a slider whose steps are even on a log scale. */
+/**
+ * An integer that can be typed, and moved by a slider whose steps are even on a log scale.
+ *
+ * @param {string} label
+ * @param {Range & { onchange: (value: number) => void, slider?: boolean }} options
+ */
 export function numberField(label, { least, most, onchange, slider = true }) {
-  const toPlace = (value) => (Math.log(value / least) / Math.log(most / least)) * STEPS;
-  const toValue = (place) => Math.round(least * (most / least) ** (place / STEPS));
+  const toPlace = (/** @type {number} */ value) =>
+    (Math.log(value / least) / Math.log(most / least)) * STEPS;
+  const toValue = (/** @type {number} */ place) =>
+    Math.round(least * (most / least) ** (place / STEPS));
   const input = h("input", {
     type: "number",
     min: least,
@@ -146,13 +251,13 @@ export function numberField(label, { least, most, onchange, slider = true }) {
   input.addEventListener("change", () => {
     const typed = Math.round(Number(input.value));
     const value = Math.min(Math.max(typed || least, least), most);
-    input.value = value;
+    input.value = String(value);
     onchange(value);
   });
   const range = h("input", { type: "range", min: 0, max: STEPS, "aria-label": label });
   range.addEventListener("input", () => onchange(toValue(Number(range.value))));
   range.addEventListener("keydown", (event) => {
-    const move = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    const move = MOVES[event.key];
     if (!move) return;
     event.preventDefault();
     onchange(Math.min(Math.max(Number(input.value) + move, least), most));
@@ -163,15 +268,20 @@ export function numberField(label, { least, most, onchange, slider = true }) {
     h("label", {}, h("span", {}, label), input),
     slider ? range : null,
   );
-  const show = (value) => {
-    input.value = value;
-    range.value = Math.round(toPlace(value));
+  const show = (/** @type {number} */ value) => {
+    input.value = String(value);
+    range.value = String(Math.round(toPlace(value)));
     range.setAttribute("aria-valuetext", exact(value));
   };
   return { field, show, input, range };
 }
 
-/** Rows as a table that is filled when it is opened. */
+/**
+ * Rows as a table that is filled when it is opened.
+ *
+ * @param {string} summary
+ * @param {() => string[][]} rows
+ */
 export function tableOnRequest(summary, rows) {
   const holder = h("div", {
     class: "tt-scroll",
@@ -187,13 +297,21 @@ export function tableOnRequest(summary, rows) {
   return { details, refresh };
 }
 
-/** A row of column headings; the corner above headings of rows may be empty. */
+/**
+ * A row of column headings; the corner above headings of rows may be empty.
+ *
+ * @param {string[]} headings
+ */
 export function headingRow(headings) {
   const cells = headings.map((text) => (text ? h("th", { scope: "col" }, text) : h("td")));
   return h("tr", {}, ...cells);
 }
 
-/** A table; the first row holds the column headings, the first column those of the rows. */
+/**
+ * A table; the first row holds the column headings, the first column those of the rows.
+ *
+ * @param {string[][]} rows
+ */
 export function table([headings, ...rows]) {
   const head = headingRow(headings);
   const body = rows.map(([first, ...rest]) =>
@@ -205,21 +323,31 @@ export function table([headings, ...rows]) {
 /** A line that screen readers read out, a moment after the last change. */
 export function announcer() {
   const element = h("p", { class: "tt-unseen", role: "status" });
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
-  const say = (text) => {
+  const say = (/** @type {string} */ text) => {
     clearTimeout(timer);
-    timer = setTimeout(() => (element.textContent = text), 600);
+    timer = setTimeout(() => {
+      element.textContent = text;
+    }, 600);
   };
   return { element, say, stop: () => clearTimeout(timer) };
 }
 
-/** Buttons that bring back the first view and, where the host makes links, copy one. */
+/**
+ * Buttons that bring back the first view and, where the host makes links, copy one.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ * @param {(text: string) => void} say
+ */
 export function viewButtons(model, say) {
   const reset = button("Reset", () => {
     commit(model, model.get("first_view"));
     say("First view");
   });
-  if (!model.viewLink) return h("div", { class: "tt-row" }, reset);
+  const { viewLink } = model;
+  if (!viewLink) return h("div", { class: "tt-row" }, reset);
   const address = h("input", {
     class: "tt-link",
     readonly: true,
@@ -227,7 +355,7 @@ export function viewButtons(model, say) {
   });
   address.hidden = true;
   const copy = button("Copy link to this view", async () => {
-    address.value = model.viewLink();
+    address.value = viewLink.call(model);
     try {
       await navigator.clipboard.writeText(address.value);
       say("Link copied");
@@ -238,12 +366,18 @@ export function viewButtons(model, say) {
       say("Copy the link from the text field");
     }
   });
-  const forget = () => (copy.textContent = "Copy link to this view");
+  const forget = () => {
+    copy.textContent = "Copy link to this view";
+  };
   copy.addEventListener("blur", forget);
   return h("div", { class: "tt-row" }, reset, copy, address);
 }
 
-/** Whether a host may act on a key pressed in a widget: Ctrl+S saves, Shift+Enter runs the cell. */
+/**
+ * Whether a host may act on a key pressed in a widget: Ctrl+S saves, Shift+Enter runs the cell.
+ *
+ * @param {KeyboardEvent} event
+ */
 function isForHost({ key, ctrlKey, metaKey, altKey, shiftKey }) {
   return ctrlKey || metaKey || altKey || (shiftKey && key === "Enter");
 }
@@ -254,14 +388,20 @@ const NO_SHORTCUTS = "data-lm-suppress-shortcuts";
  * Keep keys from the host: JupyterLab leaves the cell at an arrow, and cuts it at an x. Notebook 7
  * looks at a key before the widget does, unless the element that has the focus has this attribute.
  * So a key for the host is sent a second time, without the attribute.
+ *
+ * @param {HTMLElement} root
  */
 function keepKeys(root) {
   let forHost = false;
-  root.addEventListener("focusin", ({ target }) => target.setAttribute(NO_SHORTCUTS, ""));
+  root.addEventListener("focusin", (event) => {
+    const focused = /** @type {Element} */ (event.target);
+    focused.setAttribute(NO_SHORTCUTS, "");
+  });
   root.addEventListener("keydown", (event) => forHost || event.stopPropagation());
+  /** @param {KeyboardEvent} event */
   function send(event) {
     if (forHost || !isForHost(event)) return;
-    const { target } = event;
+    const target = /** @type {Element} */ (event.target);
     event.stopPropagation();
     forHost = true;
     target.removeAttribute(NO_SHORTCUTS);
@@ -272,7 +412,12 @@ function keepKeys(root) {
   root.addEventListener("keydown", send, true);
 }
 
-/** The element of a widget, in place of whatever the host's element holds. */
+/**
+ * The element of a widget, in place of whatever the host's element holds.
+ *
+ * @param {HTMLElement} el
+ * @param {string} label
+ */
 export function mount(el, label) {
   const root = h("div", { class: "tt-w", role: "group", "aria-label": label });
   keepKeys(root);

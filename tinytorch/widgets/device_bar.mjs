@@ -1,28 +1,46 @@
 import { exact, h } from "./common.mjs";
 
+/** @import { ModelRecord } from "./types" */
+
 export const GIB = 2 ** 30;
 const MOST_STRIPES = 160;
 
-/** Sizes in GiB with as many decimals as let what is shown add up, whatever is rounded. */
+/**
+ * Sizes in GiB with as many decimals as let what is shown add up, whatever is rounded.
+ *
+ * @param {bigint} device
+ * @param {bigint} weights
+ * @param {bigint} cache
+ */
 function sums(device, weights, cache) {
   const digits = device < 10n * 2n ** 30n ? 2 : 1;
   const factor = 10 ** digits;
-  const rounded = (value) => Math.round((Number(value) / GIB) * factor);
+  const rounded = (/** @type {bigint} */ value) => Math.round((Number(value) / GIB) * factor);
   const [whole, ...parts] = [device, weights, cache].map(rounded);
   const free = whole - parts[0] - parts[1];
   return [whole, ...parts, free].map((value) => (value / factor).toFixed(digits));
 }
 
-/** What a device holds: the answer, weights and sequences to scale, and what is left or missing. */
+/**
+ * What a device holds: the answer, weights and sequences to scale, and what is left or missing.
+ *
+ * @param {object} options
+ * @param {Pick<ModelRecord, "name">} options.spec
+ * @param {bigint} options.cache bytes
+ * @param {bigint} options.weights bytes
+ * @param {string} options.fit sequences that fit
+ * @param {{ device: bigint, batch_size: number, seq_len: number, device_gb: number }} options.view
+ */
 export function deviceBar({ spec, cache, weights, fit, view }) {
   const [used, room] = [Number(weights + cache), Number(view.device)];
-  const percent = (value) => `${(100 * Number(value)) / Math.max(used, room)}%`;
+  const percent = (/** @type {number | bigint} */ value) =>
+    `${(100 * Number(value)) / Math.max(used, room)}%`;
   const over = weights + cache > view.device;
   const [whole, forWeights, forCache, free] = sums(view.device, weights, cache);
   const rest = over ? `${free.slice(1)} GiB more than it has` : `${free} GiB free`;
   const parts = `weights ${forWeights} + cache ${forCache} GiB, ${rest} of ${whole} GiB`;
   const held = h("div", { class: "tt-sequences", style: `width: ${percent(cache)}` });
-  if (view.batch_size <= MOST_STRIPES) held.style.setProperty("--count", view.batch_size);
+  if (view.batch_size <= MOST_STRIPES) held.style.setProperty("--count", String(view.batch_size));
   else held.classList.add("tt-many");
   const bar = h(
     "div",
@@ -40,12 +58,19 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
     h("span", {}, fit === "1" ? `sequence of ${tokens} fits` : `sequences of ${tokens} fit`),
   );
   const text = `${exact(view.batch_size)} at once: ${parts} (${exact(view.device_gb)} GB)`;
-  return h("div", { class: over ? "tt-over" : "" }, answer, bar, h("div", { class: "tt-note" }, text));
+  return h(
+    "div",
+    { class: over ? "tt-over" : "" },
+    answer,
+    bar,
+    h("div", { class: "tt-note" }, text),
+  );
 }
 
 /** What the colours of the bars mean. */
 export function deviceLegend() {
-  const key = (name, text) => h("li", {}, h("span", { class: `tt-box ${name}` }), text);
+  const key = (/** @type {string} */ name, /** @type {string} */ text) =>
+    h("li", {}, h("span", { class: `tt-box ${name}` }), text);
   return h(
     "ul",
     { class: "tt-legend", "aria-hidden": true },

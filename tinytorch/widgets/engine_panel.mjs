@@ -13,17 +13,36 @@
 
 import { button, h, setAttributes } from "./common.mjs";
 
+/** @import { Manifest } from "../browser/pieces.mjs" */
+/** @import { Model as Engine, createLoad } from "../browser/load.mjs" */
+/** @import { Progress } from "../browser/progress.mjs" */
+/** @import { WidgetModel } from "./types" */
+
+/**
+ * What the engine's script offers: browser/script.mjs.
+ *
+ * @typedef {object} Offered
+ * @property {ReturnType<typeof createLoad>} load
+ * @property {(manifest: Manifest) => Promise<boolean>} isKept
+ * @property {(manifest: Manifest) => Promise<void>} removeWeights
+ * @property {{ manifest: Manifest, base: string } | null} site
+ */
+
 const FOLDER = "tinytorch-weights"; // where tinytorch/browser/store.mjs keeps models
 const GONE = ["lost", "closed", "memory"];
 
-/** @type {Promise<any> | null} */
+/** @type {Promise<Offered> | null} */
 let script = null;
 
-/** The engine's script, fetched once a page. */
+/**
+ * The engine's script, fetched once a page.
+ *
+ * @param {string} url
+ */
 function engineScript(url) {
   script ??= new Promise((resolve, reject) => {
     const element = h("script", { src: url });
-    element.onload = () => resolve(globalThis.tinytorchEngine);
+    element.onload = () => resolve(Reflect.get(globalThis, "tinytorchEngine"));
     element.onerror = () => {
       script = null;
       element.remove();
@@ -34,9 +53,13 @@ function engineScript(url) {
   return script;
 }
 
-const megabytes = (size) => Math.round(size / 1e6);
+const megabytes = (/** @type {number} */ size) => Math.round(size / 1e6);
 
-/** The time that is left, in words. */
+/**
+ * The time that is left, in words.
+ *
+ * @param {number | null} seconds
+ */
 function timeLeft(seconds) {
   if (seconds === null) return "";
   if (seconds < 90) return `, ${Math.ceil(seconds)} s left`;
@@ -53,42 +76,61 @@ async function mayBeKept() {
   }
 }
 
-const problemLine = (text) => h("p", { class: "tt-problem", role: "alert" }, text);
+const problemLine = (/** @type {string} */ text) =>
+  h("p", { class: "tt-problem", role: "alert" }, text);
 
+/**
+ * @template State
+ * @param {object} options
+ * @param {WidgetModel<State>} options.model
+ * @param {(text: string) => void} options.say
+ * @param {AbortSignal} [options.signal]
+ * @param {(engine: Engine | null) => void} [options.onEngine]
+ */
 export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   const { site } = model;
   const element = h("div", { class: "tt-engine", role: "group", "aria-label": "The model" });
   const size = site?.modelBytes && `${megabytes(site.modelBytes)} MB`;
   const isFile = location.protocol === "file:";
+  /** @type {Engine | null} */
   let engine = null;
-  let loading = null; // the loading's AbortController
+  /** @type {AbortController | null} */
+  let loading = null;
 
-  /** Show other parts, and leave the keyboard where the reader had it. */
+  /**
+   * Show other parts, and leave the keyboard where the reader had it.
+   *
+   * @param {Node[]} parts
+   */
   function show(...parts) {
-    const hadFocus = element.contains(element.getRootNode().activeElement);
+    const { activeElement } = /** @type {Document | ShadowRoot} */ (element.getRootNode());
+    const hadFocus = element.contains(activeElement);
     element.replaceChildren(...parts);
     if (!hadFocus) return;
     element.tabIndex = -1;
-    (element.querySelector("button:not(.tt-remove), input") ?? element).focus();
+    /** @type {HTMLElement | null} */
+    const control = element.querySelector("button:not(.tt-remove), input");
+    (control ?? element).focus();
   }
 
-  const note = (text) => h("p", { class: "tt-note" }, text);
-  const row = (...parts) => h("div", { class: "tt-row" }, ...parts);
+  const offered = () => engineScript(site?.engine ?? "");
+  const note = (/** @type {string} */ text) => h("p", { class: "tt-note" }, text);
+  const row = (/** @type {Node[]} */ ...parts) => h("div", { class: "tt-row" }, ...parts);
 
-  function ask(problem = null) {
-    const alert = problem && problemLine(problem);
-    if (isFile) return show(...[alert, fileField()].filter(Boolean));
+  function ask(/** @type {string | null} */ problem = null) {
+    const alert = problem ? problemLine(problem) : null;
+    if (isFile) return show(...[alert, fileField()].filter((part) => part !== null));
     const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
     const about =
       "SmolLM2-135M-Instruct, from this website alone. It stays in this browser until you remove it.";
-    show(...[alert, row(load, note(about))].filter(Boolean));
+    show(...[alert, row(load, note(about))].filter((part) => part !== null));
     if (!problem) offerKept();
   }
 
   /** Pages that were opened from a file may not fetch: the reader chooses what lies beside them. */
   function fileField() {
     const input = h("input", { type: "file", multiple: true, accept: ".bin,.gguf" });
-    input.addEventListener("change", () => input.files.length && start([...input.files]));
+    input.addEventListener("change", () => input.files?.length && start([...input.files]));
     const text = `Choose the model, ${size}: all files “.bin” in this website’s folder _static/model`;
     return h("label", { class: "tt-field" }, h("span", {}, text), input);
   }
@@ -96,12 +138,15 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   /** Where an earlier visit has kept the model, say so, and let it be removed. */
   async function offerKept() {
     if (!(await mayBeKept()) || loading || engine) return;
-    const { isKept, site: known } = await engineScript(site.engine).catch(() => ({}));
-    if (!known || !(await isKept(known.manifest)) || loading || engine) return;
+    const script = await offered().catch(() => null);
+    if (!script?.site || !(await script.isKept(script.site.manifest)) || loading || engine) return;
     const load = button("Start the model", () => start());
-    show(row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)));
+    show(
+      row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)),
+    );
   }
 
+  /** @param {File[]} [files] chosen by the reader */
   async function start(files) {
     loading?.abort();
     const own = new AbortController();
@@ -112,7 +157,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     show(row(progress, words, cancel));
     say("Loading the model");
     let quarter = 0;
-    function onProgress({ loaded, total, secondsLeft }) {
+    function onProgress(/** @type {Progress} */ { loaded, total, secondsLeft }) {
       setAttributes(progress, { value: loaded, max: total });
       words.textContent = `${megabytes(loaded)} of ${megabytes(total)} MB${timeLeft(secondsLeft)}`;
       if (Math.floor((4 * loaded) / total) <= quarter) return;
@@ -120,7 +165,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
       say(words.textContent);
     }
     try {
-      const { load, site: known } = await engineScript(site.engine);
+      const { load, site: known } = await offered();
       if (!known) throw new Error("This website was built without the model.");
       own.signal.throwIfAborted();
       const loaded = await load(known, { onProgress, signal: own.signal, files });
@@ -131,12 +176,13 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     } catch (error) {
       if (loading !== own) return;
       loading = null;
-      ask(own.signal.aborted ? null : error.message);
-      say(own.signal.aborted ? "Loading cancelled" : error.message);
+      const { message } = /** @type {Error} */ (error);
+      ask(own.signal.aborted ? null : message);
+      say(own.signal.aborted ? "Loading cancelled" : message);
     }
   }
 
-  function ready(loaded) {
+  function ready(/** @type {Engine} */ loaded) {
     engine = loaded;
     const runs = "The model runs in this page.";
     if (loaded.kept) show(row(note(`${runs} It is kept in this browser.`), removeButton()));
@@ -148,9 +194,10 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   function removeButton() {
     const remove = async () => {
       try {
-        const { removeWeights, site: known } = await engineScript(site.engine);
-        await removeWeights(known.manifest);
-        if (engine) show(note("Removed from this browser. The model runs until you leave the page."));
+        const { removeWeights, site: known } = await offered();
+        if (known) await removeWeights(known.manifest);
+        if (engine)
+          show(note("Removed from this browser. The model runs until you leave the page."));
         else ask();
         say("The model was removed from this browser");
       } catch (error) {
@@ -160,14 +207,16 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     return button("Remove from this browser", remove, { class: "tt-remove" });
   }
 
+  /** @param {unknown} error one with a sentence for the reader */
   function fail(error) {
-    say(error.message);
-    if (engine && GONE.includes(error.code)) {
+    const { code = "", message } = /** @type {Error & { code?: string }} */ (error);
+    say(message);
+    if (engine && GONE.includes(code)) {
       close();
-      return ask(error.message);
+      return ask(message);
     }
     clear();
-    element.prepend(problemLine(error.message));
+    element.prepend(problemLine(message));
   }
 
   const clear = () => element.querySelector(".tt-problem")?.remove();

@@ -20,29 +20,55 @@ import { cacheGrid } from "./player_grid.mjs";
 import { lanes, legend, stepInWords } from "./player_lanes.mjs";
 import { onPlaybackKey, playback, stepAt, untilNext, whenSeen } from "./player_playback.mjs";
 
+/** @import { Run, ViewContext } from "./types" */
+
+/**
+ * @typedef {object} State
+ * @property {Run[]} recordings
+ * @property {boolean} autoplay
+ * @property {number} recording
+ * @property {number} step
+ * @property {number} speed tokens a second
+ * @property {boolean} real_speed
+ * @property {boolean} cumulative
+ * @property {boolean} log_scale
+ */
+
 const REAL = "real";
 const SPEEDS = { 2: "2 tokens/s", 5: "5 tokens/s", 10: "10 tokens/s", 20: "20 tokens/s" };
 const CLOCK_MS = 100;
 
+/** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Generation player");
   root.classList.add("tt-player");
   const { element: status, say, stop: stopStatus } = announcer();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  let run = null;
-  let total = null;
-  let text = null;
+  /** @type {Run} */
+  let run;
+  /** @type {ReturnType<typeof totals>} */
+  let total;
+  /** @type {ReturnType<typeof lanes>} */
+  let text;
+  /** @type {{ show(step: number): void }[]} */
   let parts = [];
   let last = 0;
+  /** @type {number | null} */
   let clock = null; // of both runs, once they have played at their own speed
+  /** @type {number | null} */
   let keptClock = null; // while the view itself sets the step
 
   const step = () => integer(model, "step", { least: 0, most: last, fallback: 0 });
   const isReal = () => Boolean(model.get("real_speed") && total.timeWithout);
   const delay = () => 1000 / integer(model, "speed", { least: 1, most: 50, fallback: 10 });
-  const within = (next) => Math.min(Math.max(next, 0), last);
+  const within = (/** @type {number} */ next) => Math.min(Math.max(next, 0), last);
 
-  /** Set the step and the clock; whoever else sets the step lets both runs stand where it ended. */
+  /**
+   * Set the step and the clock; whoever else sets the step lets both runs stand where it ended.
+   *
+   * @param {number} next
+   * @param {number | null} [time]
+   */
   function move(next, time = null) {
     clock = keptClock = time;
     if (next === step()) show();
@@ -52,7 +78,11 @@ export function render({ model, el, signal }) {
 
   const pause = () => player.playing() && player.pause();
 
-  /** Go where the reader wants to be. */
+  /**
+   * Go where the reader wants to be.
+   *
+   * @param {number} next
+   */
   function go(next) {
     pause();
     move(within(next));
@@ -65,11 +95,10 @@ export function render({ model, el, signal }) {
 
   let started = 0;
   function advanceByClock() {
+    const ends = [total.time, total.timeWithout ?? []];
     const time = performance.now() - started;
     move(Math.max(stepAt(total.time, time), 0), time);
-    return clock >= total.time[last] && clock >= total.timeWithout[last]
-      ? null
-      : untilNext([total.time, total.timeWithout], clock, CLOCK_MS);
+    return ends.every((each) => time >= each[last]) ? null : untilNext(ends, time, CLOCK_MS);
   }
 
   const player = playback({
@@ -86,7 +115,8 @@ export function render({ model, el, signal }) {
       if (step() >= last) move(0);
       return player.play(delay());
     }
-    const isOver = clock >= total.timeWithout[last] && step() >= last;
+    const end = total.timeWithout?.[last] ?? 0;
+    const isOver = clock !== null && clock >= end && step() >= last;
     if (isOver || (clock === null && (step() === 0 || step() >= last))) clock = 0;
     started = performance.now() - (clock ?? total.time[step()]);
     return player.play(0);
@@ -102,8 +132,10 @@ export function render({ model, el, signal }) {
   const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step" });
   scrubber.addEventListener("input", () => go(Number(scrubber.value)));
   const controls = h("div", { class: "tt-row" });
-  let speed = null;
-  let choice = null;
+  /** @type {ReturnType<typeof selectField>} */
+  let speed;
+  /** @type {ReturnType<typeof selectField>} */
+  let choice;
 
   /** The fields whose choices depend on the runs. */
   function makeControls() {
@@ -120,7 +152,7 @@ export function render({ model, el, signal }) {
     });
     controls.replaceChildren(...(runs.length > 1 ? [choice.field, speed.field] : [speed.field]));
   }
-  const evenSpeed = (value) => ({ real_speed: false, speed: value });
+  const evenSpeed = (/** @type {number} */ value) => ({ real_speed: false, speed: value });
 
   const cumulative = checkField("add up the steps", (checked) =>
     commit(model, { cumulative: checked }),
@@ -156,8 +188,10 @@ export function render({ model, el, signal }) {
     total = totals(run);
     last = run.text.length - 1;
     clock = null;
-    const read = (said) => (words.textContent = said ?? summary());
-    const options = { onPick: go, onRead: read, still };
+    const onRead = (/** @type {string | null} */ said) => {
+      words.textContent = said ?? summary();
+    };
+    const options = { onPick: go, onRead, still };
     text = lanes(run, options);
     const [lead, grid, table] = [score(run, total), cacheGrid(run, options), counters(run, total)];
     parts = [lead, grid, table];
@@ -165,7 +199,7 @@ export function render({ model, el, signal }) {
     more.replaceChildren(grid.element, table.element);
     makeControls();
     choice.select.value = String(chosen);
-    scrubber.max = last;
+    scrubber.max = String(last);
     data.refresh();
     drawChart();
   }
@@ -175,7 +209,7 @@ export function render({ model, el, signal }) {
     const log = Boolean(model.get("log_scale"));
     cumulative.input.checked = add;
     logScale.input.checked = log;
-    const take = add ? sums : (values) => values;
+    const take = (/** @type {number[]} */ values) => (add ? sums(values) : values);
     chart.draw({
       x: run.seq_pos,
       series: [
@@ -196,12 +230,13 @@ export function render({ model, el, signal }) {
 
   /** Show each lane where it is: at the same step, or at the same time. */
   function showLanes() {
-    for (const [lane, ends] of [
-      [text.without, total.timeWithout],
-      [text.withCache, total.time],
+    for (const { lane, ends } of [
+      { lane: text.without, ends: total.timeWithout },
+      { lane: text.withCache, ends: total.time },
     ]) {
-      const at = isReal() ? stepAt(ends, shownTime()) : step();
-      const ms = isReal() ? Math.min(shownTime(), ends[last]) : ends?.[at];
+      const timed = isReal() ? ends : null;
+      const at = timed ? stepAt(timed, shownTime()) : step();
+      const ms = timed ? Math.min(shownTime(), timed[last]) : ends?.[at];
       const spent = ms === undefined ? "" : `, ${duration(ms)}`;
       lane.show(at, `${at + 1} of ${last + 1} new tokens${spent}`);
     }
@@ -209,7 +244,8 @@ export function render({ model, el, signal }) {
 
   function summary() {
     if (!isReal()) return stepInWords(run, step());
-    const [without, withCache] = [total.timeWithout, total.time].map((ends) => stepAt(ends, shownTime()) + 1);
+    const all = [total.timeWithout ?? [], total.time];
+    const [without, withCache] = all.map((ends) => stepAt(ends, shownTime()) + 1);
     const tokens = withCache === 1 ? "token" : "tokens";
     return `After ${duration(shownTime())}: ${exact(withCache)} ${tokens} with a cache, ${exact(without)} without one.`;
   }
@@ -221,7 +257,7 @@ export function render({ model, el, signal }) {
     words.textContent = summary();
     chart.reveal(now);
     chart.moveTo(now);
-    scrubber.value = now;
+    scrubber.value = String(now);
     const said = `Step ${now} of ${last}, ${exact(run.seq_pos[now])} tokens in the cache`;
     setAttributes(scrubber, { "aria-valuetext": said });
     speed.select.value = isReal() ? REAL : String(model.get("speed") ?? 10);

@@ -18,6 +18,32 @@ import { raceLanes, raceNumbers } from "./race_lanes.mjs";
 import { ledger, sizesOf } from "./race_ledger.mjs";
 import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs";
 
+/** @import { Ledger, RaceState, Sizes } from "./race_ledger.mjs" */
+/** @import { LaneToken, RecordedRace } from "./race_sources.mjs" */
+/** @import { ViewContext, WidgetModel } from "./types" */
+
+/**
+ * @typedef {object} State
+ * @property {RecordedRace} race
+ * @property {Sizes} sizes
+ * @property {Record<string, string>} prompts
+ * @property {boolean} has_kernel
+ * @property {string} prompt
+ * @property {number} new_tokens
+ * @property {number} temperature
+ */
+
+/** @typedef {{ title: string, prompt: string, newTokens: number }} Shown what the lanes hold */
+
+/**
+ * What is under way.
+ *
+ * @typedef {object} Running
+ * @property {AbortController} stop
+ * @property {boolean} paused
+ * @property {((value?: unknown) => void) | null} resume
+ */
+
 const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
@@ -26,17 +52,22 @@ const TURNS =
   "computes its next token. So only one computes at a time, neither slows the other, each is where " +
   "it would be if it ran alone, and the weights are in memory once.";
 
+/** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Live race");
   root.classList.add("tt-player", "tt-race");
   const { element: status, say, stop: stopStatus } = announcer();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const hasKernel = Boolean(model.get("has_kernel") && model.send);
-  let book = null;
-  let shown = null; // { title, prompt, newTokens }: what the lanes hold
-  let state = "over"; // of what the lanes hold: "running", "stopped" or "over"; or "beginning"
+  /** @type {Ledger} */
+  let book;
+  /** @type {Shown} */
+  let shown;
+  /** @type {RaceState | "beginning"} */
+  let state = "over"; // of what the lanes hold
   let frame = 0; // what shows the numbers next
-  let run = null; // what is under way: { stop, paused, resume }
+  /** @type {Running | null} */
+  let run = null;
 
   const lanes = raceLanes();
   const numbers = raceNumbers();
@@ -52,8 +83,10 @@ export function render({ model, el, signal }) {
   const again = button("Replay the recording", () => replay());
   const transport = h("div", { class: "tt-row" }, start, stop, again);
 
+  const focused = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
+
   function showControls() {
-    start.textContent = !run ? "Start the race" : run.paused ? "Continue" : "Pause";
+    start.textContent = run ? (run.paused ? "Continue" : "Pause") : "Start the race";
     start.hidden = !run && !canRace();
     stop.hidden = !run;
     again.hidden = run !== null;
@@ -62,10 +95,16 @@ export function render({ model, el, signal }) {
   /** The model is there: whoever waited for it at the panel is led to the race. */
   function offerRace() {
     showControls();
-    if (canRace() && panel.element.contains(root.getRootNode().activeElement)) start.focus();
+    if (canRace() && panel.element.contains(focused())) start.focus();
   }
 
-  /** Empty lanes for a race that begins, or for the recording. */
+  /**
+   * Empty lanes for a race that begins, or for the recording.
+   *
+   * @param {Shown} about
+   * @param {Sizes} sizes
+   * @param {number} promptLength
+   */
   function prepare(about, sizes, promptLength) {
     shown = about;
     book = ledger(sizes, promptLength);
@@ -73,7 +112,7 @@ export function render({ model, el, signal }) {
     state = "running";
   }
 
-  function take(token) {
+  function take(/** @type {LaneToken} */ token) {
     book.add(token);
     lanes.add(token);
   }
@@ -92,7 +131,7 @@ export function render({ model, el, signal }) {
     frame ||= requestAnimationFrame(show);
   }
 
-  function finish(how) {
+  function finish(/** @type {"stopped" | "over"} */ how) {
     if (state === "running") state = how;
     show();
     data.refresh();
@@ -142,9 +181,14 @@ export function render({ model, el, signal }) {
     });
   }
 
-  /** Take tokens from a source until it ends, the reader stops it, or it fails. */
+  /**
+   * Take tokens from a source until it ends, the reader stops it, or it fails.
+   *
+   * @param {(stopped: AbortSignal) => Promise<AsyncIterable<LaneToken>>} open
+   */
   async function play(open) {
     run?.stop.abort();
+    /** @type {Running} */
     const own = { stop: new AbortController(), paused: false, resume: null };
     const stopped = own.stop.signal;
     stopped.addEventListener("abort", () => own.resume?.());
@@ -156,6 +200,7 @@ export function render({ model, el, signal }) {
     write(verdict, "");
     const before = state === "over" ? "over" : "stopped"; // of the race that is still shown
     state = "beginning";
+    /** @type {"stopped" | "over"} */
     let how = "stopped";
     try {
       const tokens = await open(stopped);
@@ -164,7 +209,11 @@ export function render({ model, el, signal }) {
         stopped.throwIfAborted();
         take(token);
         showSoon();
-        if (own.paused) await new Promise((resolve) => (own.resume = resolve));
+        if (own.paused) {
+          await new Promise((resolve) => {
+            own.resume = resolve;
+          });
+        }
         stopped.throwIfAborted();
       }
       how = "over";
@@ -173,7 +222,7 @@ export function render({ model, el, signal }) {
     }
     if (run !== own) return;
     run = null;
-    const hadFocus = [start, stop].includes(root.getRootNode().activeElement);
+    const hadFocus = [start, stop].some((control) => control === focused());
     showControls();
     if (hadFocus) (start.hidden ? again : start).focus();
     if (state !== "beginning") return finish(how);
@@ -223,7 +272,11 @@ export function render({ model, el, signal }) {
   };
 }
 
-/** The fields of the reader's race. */
+/**
+ * The fields of the reader's race.
+ *
+ * @param {WidgetModel<State>} model
+ */
 function raceForm(model) {
   const prompts = model.get("prompts");
   const names = Object.fromEntries(Object.keys(prompts).map((name) => [name, name]));
@@ -272,7 +325,7 @@ function raceForm(model) {
     choice.select.value = Object.keys(prompts).find((name) => prompts[name] === prompt) ?? OWN;
     const { newTokens, temperature } = values();
     length.show(newTokens);
-    heat.value = temperature;
+    heat.value = String(temperature);
     const meaning = temperature ? "drawn" : "likeliest";
     heatText.textContent = `Temperature ${temperature.toFixed(1)} (${meaning})`;
     setAttributes(heat, { "aria-valuetext": heatText.textContent });

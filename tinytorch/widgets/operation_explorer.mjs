@@ -21,6 +21,31 @@ import {
 } from "./common.mjs";
 import { generationWork, operationPrices } from "./costs.mjs";
 
+/** @import { KeyOf, ModelRecord, OperationSizes, ViewContext } from "./types" */
+
+/** @typedef {OperationSizes & { name: string, max_context?: number }} Spec */
+
+/**
+ * @typedef {object} State
+ * @property {ModelRecord[]} models
+ * @property {string} model
+ * @property {number} prompt_length
+ * @property {number} new_tokens
+ * @property {string} counted a key of COUNTED
+ * @property {boolean} cumulative
+ * @property {boolean} log_scale
+ * @property {number} num_layers
+ * @property {number} embed_dim
+ * @property {number} num_heads
+ * @property {number} num_kv_heads
+ * @property {number} head_dim
+ * @property {number} mlp_dim
+ * @property {number} vocab_size
+ */
+
+/** @typedef {keyof typeof DIMENSIONS} Dimension */
+/** @typedef {{ name: string, unit: string, pass: string[], total?: string[] }} Counted */
+
 const OWN = "your own";
 const DIMENSIONS = {
   num_layers: "Layers",
@@ -31,6 +56,7 @@ const DIMENSIONS = {
   mlp_dim: "MLP width",
   vocab_size: "Vocabulary",
 };
+/** @type {Record<string, Counted>} */
 const COUNTED = {
   kv_projections: {
     name: "keys and values computed",
@@ -58,11 +84,18 @@ const QUOTED = [
   { counted: "whole_model", prompt_length: 4, text: "all of GPT-2, after 4 tokens" },
 ];
 const MOST_POINTS = 160;
+/** @type {KeyOf<State>[]} */
 const KEYS = ["model", "prompt_length", "new_tokens", "counted", "cumulative", "log_scale"];
 
-const totalOf = (values) => values.reduce((total, value) => total + value, 0n);
+const totalOf = (/** @type {bigint[]} */ values) =>
+  values.reduce((total, value) => total + value, 0n);
 
-/** Evenly spread indices, the first and the last among them. */
+/**
+ * Evenly spread indices, the first and the last among them.
+ *
+ * @param {number} length
+ * @param {number} most
+ */
 function spread(length, most) {
   const count = Math.min(length, most);
   return Array.from({ length: count }, (_, i) =>
@@ -70,23 +103,37 @@ function spread(length, most) {
   );
 }
 
-/** How many times less a generation takes with a cache, and both of its counts. */
+/**
+ * How many times less a generation takes with a cache, and both of its counts.
+ *
+ * @param {{ without: bigint[], withCache: bigint[] }} work
+ */
 function saving({ without, withCache }) {
   const [all, kept] = [totalOf(without), totalOf(withCache)];
   return { without: rounded(all), withCache: rounded(kept), ratio: times(ratioOf(all, kept)) };
 }
 
+/**
+ * Running sums.
+ *
+ * @param {bigint[]} values
+ */
 function running(values) {
   let total = 0n;
-  return values.map((value) => (total += value));
+  return values.map((value) => {
+    total += value;
+    return total;
+  });
 }
 
+/** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Operation explorer");
   const { element: status, say, stop: stopStatus } = announcer();
   const { within, values: numbers } = integers(model);
   const models = model.get("models");
-  const allKeys = [...KEYS, ...Object.keys(DIMENSIONS)];
+  const dimensionKeys = /** @type {Dimension[]} */ (Object.keys(DIMENSIONS));
+  const allKeys = [...KEYS, ...dimensionKeys];
   const names = models.map((spec) => spec.name);
 
   const modelField = selectField(
@@ -94,20 +141,21 @@ export function render({ model, el, signal }) {
     { "": Object.fromEntries([...names, OWN].map((name) => [name, name])) },
     (value) => commit(model, { model: value }),
   );
-  const field = (key, label) =>
+  const field = (/** @type {"prompt_length" | "new_tokens"} */ key, /** @type {string} */ label) =>
     numberField(label, { ...within(key), onchange: (value) => commit(model, { [key]: value }) });
   const prompt = field("prompt_length", "Prompt, tokens");
   const fresh = field("new_tokens", "New tokens");
-  const dimensions = Object.entries(DIMENSIONS).map(([key, label]) => {
-    const onchange = (value) => commit(model, { [key]: value });
-    return [key, numberField(label, { ...within(key), onchange, slider: false })];
+  const dimensions = dimensionKeys.map((key) => {
+    const onchange = (/** @type {number} */ value) => commit(model, { [key]: value });
+    const own = numberField(DIMENSIONS[key], { ...within(key), onchange, slider: false });
+    return { key, ...own };
   });
   const beyond = h("p", { class: "tt-note" });
   const groups = h("p", { class: "tt-note" }, "Query heads must be a multiple of key/value heads.");
   const own = h(
     "div",
     {},
-    h("div", { class: "tt-fields" }, ...dimensions.map(([, { field: part }]) => part)),
+    h("div", { class: "tt-fields" }, ...dimensions.map(({ field: part }) => part)),
     groups,
   );
   const counted = cards(
@@ -119,20 +167,16 @@ export function render({ model, el, signal }) {
     commit(model, { cumulative: checked }),
   );
   const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
-  const quotedSpec = models.find((spec) => spec.name === QUOTED_MODEL);
+  const quotedSpec = models.find((spec) => spec.name === QUOTED_MODEL) ?? models[0];
   const quoted = QUOTED.map(({ text, ...values }) => {
-    const counts = generationWork(
-      values.counted,
-      quotedSpec,
-      values.prompt_length,
-      QUOTED_TOKENS,
-    );
+    const counts = generationWork(values.counted, quotedSpec, values.prompt_length, QUOTED_TOKENS);
     const view = { model: QUOTED_MODEL, new_tokens: QUOTED_TOKENS, ...values };
     return button(`${saving(counts).ratio} ${text}`, () => commit(model, view));
   });
   const chart = lineChart({ label: "Work of the next token", signal });
   const law = h("p", { class: "tt-note" });
-  let work = null;
+  /** @type {ReturnType<typeof read> & ReturnType<typeof generationWork>} */
+  let work;
   const data = tableOnRequest("Data as a table", tableRows);
   root.append(
     counted.field,
@@ -152,9 +196,9 @@ export function render({ model, el, signal }) {
   function read() {
     const values = numbers();
     const name = choice(model, "model", [...names, OWN]);
-    const dims = Object.fromEntries(Object.keys(DIMENSIONS).map((key) => [key, values[key]]));
+    /** @type {Spec} */
     const spec = models.find((each) => each.name === name) ?? {
-      ...dims,
+      ...values,
       name: OWN,
       mlp_matrices: 2,
     };
@@ -170,21 +214,24 @@ export function render({ model, el, signal }) {
     modelField.select.value = view.spec.name;
     prompt.show(view.prompt_length);
     fresh.show(view.new_tokens);
-    for (const [key, dimension] of dimensions) dimension.show(view[key]);
+    for (const { key, show } of dimensions) show(view[key]);
     own.hidden = view.spec.name !== OWN;
     groups.hidden = view.num_heads % view.num_kv_heads === 0;
     const length = view.prompt_length + view.new_tokens;
-    const isBeyond = length > (view.spec.max_context ?? length);
-    beyond.textContent = isBeyond
-      ? `${view.spec.name} was made for texts of ${exact(view.spec.max_context)} tokens.`
-      : "";
+    const most = view.spec.max_context ?? length;
+    beyond.textContent =
+      length > most ? `${view.spec.name} was made for texts of ${exact(most)} tokens.` : "";
     counted.check(view.counted);
     showRatios(view);
     drawChart();
     data.refresh();
   }
 
-  /** All three ways to count, for the same generation. */
+  /**
+   * All three ways to count, for the same generation.
+   *
+   * @param {ReturnType<typeof read>} view
+   */
   function showRatios(view) {
     for (const [key, { name }] of Object.entries(COUNTED)) {
       const same = key === view.counted;
@@ -205,7 +252,7 @@ export function render({ model, el, signal }) {
     const { name, unit } = COUNTED[work.counted];
     law.textContent = describeLaw(COUNTED[work.counted], add);
     const points = spread(work.new_tokens, MOST_POINTS);
-    const take = (values) => {
+    const take = (/** @type {bigint[]} */ values) => {
       const row = add ? running(values) : values;
       return points.map((i) => row[i]);
     };
@@ -225,11 +272,16 @@ export function render({ model, el, signal }) {
     chart.moveTo(points.length - 1);
   }
 
-  /** What a pass costs or, where that has a short form, what all passes from nothing do. */
+  /**
+   * What a pass costs or, where that has a short form, what all passes from nothing do.
+   *
+   * @param {Counted} law
+   * @param {boolean} add
+   */
   function describeLaw({ pass, total }, add) {
-    const isTotal = add && total !== undefined;
-    const [without, withCache] = isTotal ? total : pass;
-    const counted = isTotal ? "All passes from nothing to n tokens" : "A pass that ends at n tokens";
+    const sum = add ? total : undefined;
+    const [without, withCache] = sum ?? pass;
+    const counted = sum ? "All passes from nothing to n tokens" : "A pass that ends at n tokens";
     const growth = `${counted}: about ${without} without a cache, ${withCache} with one`;
     if (work.counted !== "whole_model") return `${growth}.`;
     const { token, pair, pass: logits } = operationPrices(work.spec);

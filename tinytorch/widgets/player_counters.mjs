@@ -2,15 +2,31 @@
 
 import { exact, h, headingRow, memory, rounded, times } from "./common.mjs";
 
-/** Running sums. */
+/** @import { Run } from "./types" */
+
+/** @typedef {ReturnType<typeof totals>} Totals */
+
+/**
+ * Running sums.
+ *
+ * @param {number[]} values
+ */
 export function sums(values) {
   let total = 0;
-  return values.map((value) => (total += value));
+  return values.map((value) => {
+    total += value;
+    return total;
+  });
 }
 
-export const duration = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const duration = (/** @type {number} */ ms) =>
+  ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
-/** A run's work and time, added up. Without a measured time, `timeWithout` is null. */
+/**
+ * A run's work and time, added up. Without a measured time, `timeWithout` is null.
+ *
+ * @param {Run} run
+ */
 export function totals(run) {
   return {
     workWithout: sums(run.operations_without_cache),
@@ -20,9 +36,14 @@ export function totals(run) {
   };
 }
 
-/** The message: how much less work and time, and what is kept for it. */
+/**
+ * The message: how much less work and time, and what is kept for it.
+ *
+ * @param {Run} run
+ * @param {Totals} total
+ */
 export function score(run, total) {
-  const number = (text) => {
+  const number = (/** @type {string} */ text) => {
     const strong = h("strong");
     return { element: h("div", {}, strong, h("span", {}, text)), strong };
   };
@@ -31,7 +52,7 @@ export function score(run, total) {
   const notes = number("of notes kept");
   const shown = total.timeWithout ? [work, time, notes] : [work, notes];
   const element = h("div", { class: "tt-score" }, ...shown.map((part) => part.element));
-  function show(step) {
+  function show(/** @type {number} */ step) {
     work.strong.textContent = times(total.workWithout[step] / total.workWith[step]);
     if (total.timeWithout) {
       time.strong.textContent = times(total.timeWithout[step] / total.time[step]);
@@ -41,19 +62,20 @@ export function score(run, total) {
   return { element, show };
 }
 
-/** Work and time of this step and so far, as a table. */
+/**
+ * Work and time of this step and so far, as a table.
+ *
+ * @param {Run} run
+ * @param {Totals} total
+ */
 export function counters(run, total) {
+  /** @type {Map<string, Element[]>} */
   const cells = new Map();
-  const cell = (name) => cells.set(name, h("td")).get(name);
-  const row = (heading, name) =>
-    h(
-      "tr",
-      {},
-      h("th", { scope: "row" }, heading),
-      cell(`${name} a`),
-      cell(`${name} b`),
-      cell(`${name} c`),
-    );
+  const row = (/** @type {string} */ heading, /** @type {string} */ name) => {
+    const own = [h("td"), h("td"), h("td")];
+    cells.set(name, own);
+    return h("tr", {}, h("th", { scope: "row" }, heading), ...own);
+  };
   const headings = ["", "without a cache", "with a cache", "ratio"];
   const rows = [row("multiply-adds, this step", "step"), row("multiply-adds so far", "total")];
   if (total.timeWithout) rows.push(row("time so far", "time"));
@@ -66,12 +88,19 @@ export function counters(run, total) {
     cache,
   );
 
+  /**
+   * @param {string} name
+   * @param {number} a
+   * @param {number} b
+   * @param {(value: number) => string} format
+   */
   function fill(name, a, b, format) {
-    cells.get(`${name} a`).textContent = format(a);
-    cells.get(`${name} b`).textContent = format(b);
-    cells.get(`${name} c`).textContent = times(a / b);
+    const texts = [format(a), format(b), times(a / b)];
+    cells.get(name)?.forEach((cell, i) => {
+      cell.textContent = texts[i];
+    });
   }
-  function show(step) {
+  function show(/** @type {number} */ step) {
     fill("step", run.operations_without_cache[step], run.operations_with_cache[step], rounded);
     fill("total", total.workWithout[step], total.workWith[step], rounded);
     if (total.timeWithout) fill("time", total.timeWithout[step], total.time[step], duration);
@@ -82,7 +111,11 @@ export function counters(run, total) {
   return { element, show };
 }
 
-/** The run as rows of a table. */
+/**
+ * The run as rows of a table.
+ *
+ * @param {Run} run
+ */
 export function tableRows(run) {
   const headings = [
     "Step",

@@ -2,18 +2,29 @@
 
 import { exact, h, setAttributes } from "./common.mjs";
 
+/** @import { Run } from "./types" */
+
 const MOST_LINES = 160; // more columns would be nothing but lines
 
-/** Layers by positions: one column a token. A click on a column goes to the step that filled it. */
+/**
+ * Layers by positions: one column a token. A click on a column goes to the step that filled it.
+ *
+ * @param {Run} run
+ * @param {object} options
+ * @param {(step: number) => void} options.onPick
+ * @param {(said: string | null) => void} options.onRead
+ */
 export function cacheGrid(run, { onPick, onRead }) {
   const [prefill] = run.seq_pos;
-  const positions = run.seq_pos.at(-1);
+  const positions = run.seq_pos[run.seq_pos.length - 1];
   const height = Math.min(Math.max(5 * run.num_layers, 60), 150);
-  const column = (state) => h("svg:rect", { class: `tt-${state}`, y: 0, height });
+  const column = (/** @type {string} */ state) =>
+    h("svg:rect", { class: `tt-${state}`, y: 0, height });
   const [kept, now] = ["kept", "now"].map(column);
-  const rows = Array.from({ length: run.num_layers - 1 }, (_, i) => {
-    return `M0 ${((i + 1) * height) / run.num_layers}H${positions}`;
-  });
+  const rows = Array.from(
+    { length: run.num_layers - 1 },
+    (_, i) => `M0 ${((i + 1) * height) / run.num_layers}H${positions}`,
+  );
   const drawn = positions > MOST_LINES ? 0 : positions - 1;
   const columns = Array.from({ length: drawn }, (_, i) => `M${i + 1} 0V${height}`);
   const svg = h(
@@ -32,7 +43,7 @@ export function cacheGrid(run, { onPick, onRead }) {
   const title = `The cache: ${run.num_layers} layers (rows) × ${exact(positions)} positions (columns)`;
   const element = h("div", {}, h("div", { class: "tt-axis" }, title), svg);
 
-  const stepAt = (event) => {
+  const stepAt = (/** @type {MouseEvent} */ event) => {
     const { left, width } = svg.getBoundingClientRect();
     const at = Math.floor(((event.clientX - left) / width) * positions);
     return Math.min(Math.max(at - prefill + 1, 0), run.seq_pos.length - 1);
@@ -46,7 +57,7 @@ export function cacheGrid(run, { onPick, onRead }) {
   });
   svg.addEventListener("pointerleave", () => onRead(null));
 
-  function show(step) {
+  function show(/** @type {number} */ step) {
     const filled = run.seq_pos[step];
     const before = step === 0 ? 0 : run.seq_pos[step - 1];
     setAttributes(kept, { x: 0, width: before });

@@ -3,10 +3,13 @@
 import { h, headingRow, oneLine, setAttributes, write } from "./common.mjs";
 import { duration } from "./race_ledger.mjs";
 
+/** @import { Ledger } from "./race_ledger.mjs" */
+
 const HEIGHT = 40;
 const NAMES = ["Without a cache", "With a cache"];
 const PROMPT_ENDS = [60, 100]; // characters of a long prompt that are shown
 
+/** @param {string} prompt */
 function shortened(prompt) {
   const [head, tail] = PROMPT_ENDS;
   const text = oneLine(prompt);
@@ -15,7 +18,12 @@ function shortened(prompt) {
   return `${first}… ${text.slice(-tail).replace(/^\S* /, "")}`;
 }
 
-/** One lane, whose pass over a text computes all of it again, or only what is new. */
+/**
+ * One lane, whose pass over a text computes all of it again, or only what is new.
+ *
+ * @param {string} name
+ * @param {boolean} keeps
+ */
 function lane(name, keeps) {
   const state = keeps ? "kept" : "again";
   const [past, now, written] = [state, "now", "written"].map((of) =>
@@ -23,7 +31,11 @@ function lane(name, keeps) {
   );
   const label = `The text ${name.toLowerCase()}`;
   const text = h("p", {}, past, now, written);
-  const words = h("div", { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label }, text);
+  const words = h(
+    "div",
+    { class: "tt-tokens", tabindex: 0, role: "group", "aria-label": label },
+    text,
+  );
   const progress = h("span");
   const bars = h("svg:g");
   const drawing = h(
@@ -40,19 +52,26 @@ function lane(name, keeps) {
   );
   let count = 0;
 
-  function clear(prompt, newTokens) {
+  function clear(/** @type {string} */ prompt, /** @type {number} */ newTokens) {
     for (const span of [past, written]) write(span, "");
     write(now, shortened(prompt));
-    const bar = (_, i) => h("svg:rect", { x: i + 0.1, width: 0.8, height: 0 });
+    const bar = (/** @type {unknown} */ _, /** @type {number} */ i) =>
+      h("svg:rect", { x: i + 0.1, width: 0.8, height: 0 });
     bars.replaceChildren(...Array.from({ length: newTokens }, bar));
     count = 0;
     setAttributes(drawing, { viewBox: `0 0 ${Math.max(newTokens, 20)} ${HEIGHT}` });
   }
 
-  /** The pass that gave this token computed the one before it, and what stands before that again. */
+  /**
+   * The pass that gave this token computed the one before it, and what stands before that again.
+   *
+   * @param {string} token
+   * @param {number} ms
+   */
   function add(token, ms) {
     if (count) {
-      past.firstChild.appendData(now.textContent);
+      const text = /** @type {Text} */ (past.firstChild);
+      text.appendData(now.textContent);
       write(now, written.textContent);
     }
     write(written, oneLine(token));
@@ -61,11 +80,16 @@ function lane(name, keeps) {
     count += 1;
   }
 
-  function scale(most) {
+  function scale(/** @type {number} */ most) {
     setAttributes(bars, { transform: `translate(0 ${HEIGHT}) scale(1 ${-HEIGHT / most})` });
   }
 
-  /** Say where the lane is, and what its bars show. */
+  /**
+   * Say where the lane is, and what its bars show.
+   *
+   * @param {string} where
+   * @param {number} longest ms
+   */
   function tell(where, longest) {
     write(progress, where);
     const said = `${name}: ${count} bars, ${longest.toFixed(0)} ms at most`;
@@ -80,22 +104,29 @@ export function raceLanes() {
   const note = h("p", { class: "tt-axis" });
   const element = h("div", { class: "tt-lanes" }, ...all.map((one) => one.element), note);
   let most = 0;
+  /** @type {Ledger | null} */
   let book = null;
 
+  /**
+   * @param {string} prompt
+   * @param {number} newTokens
+   * @param {Ledger} ledger
+   */
   function clear(prompt, newTokens, ledger) {
     book = ledger;
     most = 0;
     for (const one of all) one.clear(prompt, newTokens);
   }
+  /** @param {{ lane: number, text: string, ms: number }} token */
   function add({ lane: at, text, ms }) {
     all[at].add(text, ms);
     if (ms <= most) return;
     most = ms;
     for (const one of all) one.scale(most);
   }
-  function show(newTokens) {
+  function show(/** @type {number} */ newTokens) {
     all.forEach((one, at) => {
-      one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
+      if (book) one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
     });
     const longest = `A bar is the time of one token; the longest took ${duration(most)}.`;
     write(note, most ? `${longest} The first is the pass over the prompt.` : "");
@@ -105,28 +136,35 @@ export function raceLanes() {
 
 /** Three numbers that lead, and a table of more. */
 export function raceNumbers() {
-  const number = (text) => {
+  const number = (/** @type {string} */ text) => {
     const strong = h("strong");
     return { element: h("div", {}, strong, h("span", {}, text)), strong };
   };
-  const parts = { time: "less time", work: "less work", notes: "of notes kept" };
-  const leads = Object.entries(parts).map(([name, text]) => [name, number(text)]);
-  const score = h("div", { class: "tt-score" }, ...leads.map(([, lead]) => lead.element));
+  const time = number("less time");
+  const work = number("less work");
+  const notes = number("of notes kept");
+  const leads = [time, work, notes].map((lead) => lead.element);
+  const score = h("div", { class: "tt-score" }, ...leads);
   const body = h("tbody");
   const caption = h("caption");
   const head = h("thead", {}, headingRow(["", "without a cache", "with a cache", "ratio"]));
   const table = h("table", {}, caption, head, body);
 
-  function show(ledger) {
+  function show(/** @type {Ledger} */ ledger) {
     const numbers = ledger.score();
-    for (const [name, lead] of leads) write(lead.strong, numbers[name]);
+    write(time.strong, numbers.time);
+    write(work.strong, numbers.work);
+    write(notes.strong, numbers.notes);
     const rows = ledger.rows();
     if (!body.children.length) {
       const cells = () => [h("td"), h("td"), h("td")];
-      body.append(...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())));
+      body.append(
+        ...rows.map(([name]) => h("tr", {}, h("th", { scope: "row" }, name), ...cells())),
+      );
     }
     rows.forEach(([, ...texts], i) => {
-      texts.forEach((text, j) => write(body.children[i].children[j + 1], text));
+      const cells = body.children[i].children;
+      for (const [j, text] of texts.entries()) write(cells[j + 1], text);
     });
     const count = ledger.both();
     write(caption, `The first ${count} tokens, which both have written`);

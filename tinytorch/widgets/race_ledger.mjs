@@ -3,9 +3,33 @@
 import { exact, memory, ratioOf, rounded, times } from "./common.mjs";
 import { forwardOperations, kvCacheBytes } from "./costs.mjs";
 
+/** @import { Config } from "../browser/config.mjs" */
+/** @import { CacheSizes, OperationSizes } from "./types" */
+
+/** @typedef {CacheSizes & OperationSizes} Sizes */
+/** @typedef {"running" | "stopped" | "over"} RaceState */
+
+/**
+ * One lane's columns: a row for each token.
+ *
+ * @typedef {object} Lane
+ * @property {number[]} ids
+ * @property {string[]} texts
+ * @property {number[]} ms
+ * @property {number[]} time milliseconds so far
+ * @property {bigint[]} work multiply-adds so far
+ */
+
+/** @typedef {ReturnType<typeof ledger>} Ledger */
+
 const CACHE_BITS = 32; // both engines keep float32
 
-/** The engine's configuration (config.mjs) as the record of sizes that costs.mjs reads. */
+/**
+ * The engine's configuration (config.mjs) as the record of sizes that costs.mjs reads.
+ *
+ * @param {Config} config
+ * @returns {Sizes}
+ */
 export function sizesOf(config) {
   return {
     num_layers: config.numLayers,
@@ -22,19 +46,28 @@ export function sizesOf(config) {
   };
 }
 
-export const duration = (ms) => (ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`);
+export const duration = (/** @type {number} */ ms) =>
+  ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
+/** @param {number[]} values */
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return (sorted[Math.floor(middle - 0.5)] + sorted[Math.floor(middle)]) / 2;
 }
 
-/** The book of a race: lanes 0 (without a cache) and 1 (with one) take tokens, and are compared. */
+/**
+ * The book of a race: lanes 0 (without a cache) and 1 (with one) take tokens, and are compared.
+ *
+ * @param {Sizes} sizes
+ * @param {number} promptLength
+ */
 export function ledger(sizes, promptLength) {
   const units = forwardOperations(sizes);
+  /** @type {Lane[]} */
   const lanes = [0, 1].map(() => ({ ids: [], texts: [], ms: [], time: [], work: [] }));
 
+  /** @param {{ lane: number, id: number, text: string, ms: number }} token */
   function add({ lane, id, text, ms }) {
     const book = lanes[lane];
     const at = book.ids.length;
@@ -47,17 +80,26 @@ export function ledger(sizes, promptLength) {
     book.work.push((book.work[at - 1] ?? 0n) + work);
   }
 
-  const cacheBytes = (numTokens) => kvCacheBytes(sizes, promptLength + numTokens - 1, 1, CACHE_BITS);
+  const cacheBytes = (/** @type {number} */ numTokens) =>
+    kvCacheBytes(sizes, promptLength + numTokens - 1, 1, CACHE_BITS);
   const both = () => Math.min(...lanes.map(({ ids }) => ids.length));
 
-  /** The first token that differs, or -1. Where one lane has ended earlier, that is a difference. */
+  /**
+   * The first token that differs, or -1. Where one lane has ended earlier, that is a difference.
+   *
+   * @param {boolean} isOver
+   */
   function difference(isOver) {
     const [a, b] = lanes.map(({ ids }) => ids);
     const at = a.slice(0, both()).findIndex((id, i) => id !== b[i]);
     return at === -1 && isOver && a.length !== b.length ? both() : at;
   }
 
-  /** What the comparison has found. `state`: "running", "stopped" or "over". */
+  /**
+   * What the comparison has found.
+   *
+   * @param {RaceState} state
+   */
   function verdict(state) {
     const at = difference(state === "over");
     const count = both();
@@ -68,7 +110,9 @@ export function ledger(sizes, promptLength) {
     const compared = `${exact(count)} ${count === 1 ? "token" : "tokens"} compared, one by one`;
     if (state === "over") return `Both texts are equal: ${compared}.`;
     if (count === 0) return state === "stopped" ? "Stopped before both had a token." : "";
-    return state === "stopped" ? `Stopped. Equal so far: ${compared}.` : `Equal so far: ${compared}.`;
+    return state === "stopped"
+      ? `Stopped. Equal so far: ${compared}.`
+      : `Equal so far: ${compared}.`;
   }
 
   /** The numbers that lead, of the tokens that both have written. */
@@ -86,22 +130,23 @@ export function ledger(sizes, promptLength) {
   /** Rows of a heading, both lanes, and their ratio, of the tokens that both have written. */
   function rows() {
     const count = both();
-    const part = (name) => lanes.map((book) => book[name][count - 1]);
+    /** @type {<T>(heading: string, values: T[], format: (value: T) => string, ratio: string) => string[]} */
     const row = (heading, values, format, ratio) => [
       heading,
       ...(count ? [...values.map(format), ratio] : ["", "", ""]),
     ];
-    const ratio = ([a, b]) => (Number.isFinite(a / b) ? times(a / b) : "");
+    const ratio = (/** @type {number[]} */ [a, b]) => (Number.isFinite(a / b) ? times(a / b) : "");
     const first = lanes.map(({ ms }) => ms[0]);
     const later = lanes.map(({ ms }) => median(ms.slice(1, count)));
-    const rates = part("time").map((ms) => (1000 * count) / ms);
-    const work = part("work");
+    const rates = lanes.map(({ time }) => (1000 * count) / time[count - 1]);
+    const work = lanes.map((book) => book.work[count - 1]);
     const speeds = lanes.map((book) => {
       const flop = 2 * Number((book.work[count - 1] ?? 0n) - (book.work[0] ?? 0n));
       return flop / 1e6 / ((book.time[count - 1] ?? 0) - (book.time[0] ?? 0));
     });
-    const ms = (value) => (Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`);
-    const rate = (value) => (Number.isNaN(value) ? "" : value.toFixed(1));
+    const ms = (/** @type {number} */ value) =>
+      Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`;
+    const rate = (/** @type {number} */ value) => (Number.isNaN(value) ? "" : value.toFixed(1));
     return [
       row("first token", first, ms, ratio(first)),
       row("a later token, median", later, ms, ratio(later)),
@@ -119,7 +164,8 @@ export function ledger(sizes, promptLength) {
     const [a, b] = lanes;
     const all = Array.from({ length: Math.max(a.ids.length, b.ids.length) }, (_, i) => {
       const isIn = [a, b].every(({ ids }) => i < ids.length);
-      const step = ({ work }) => (i < work.length ? exact(work[i] - (work[i - 1] ?? 0n)) : "");
+      const step = (/** @type {Lane} */ { work }) =>
+        i < work.length ? exact(work[i] - (work[i - 1] ?? 0n)) : "";
       return [
         String(i + 1),
         JSON.stringify(b.texts[i] ?? a.texts[i]),
@@ -133,7 +179,12 @@ export function ledger(sizes, promptLength) {
     return [headings, ...all];
   }
 
-  /** Where a lane is, in words. */
+  /**
+   * Where a lane is, in words.
+   *
+   * @param {number} lane
+   * @param {number} newTokens
+   */
   function progress(lane, newTokens) {
     const { ids, time } = lanes[lane];
     const spent = time[ids.length - 1] ?? 0;

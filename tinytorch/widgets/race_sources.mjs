@@ -1,7 +1,39 @@
 // Where the tokens of a race come from: a recording, the model in the page, or a kernel.
 // Each is an async iterator of { lane, id, text, ms }, lane 0 without a cache and lane 1 with one.
 
-/** The lanes of one engine in turns: whichever has spent less time computes its next token. */
+/** @import { Model as Engine } from "../browser/load.mjs" */
+/** @import { WidgetModel } from "./types" */
+
+/** @typedef {{ id: number, text: string, ms: number }} Token and the milliseconds it took */
+/** @typedef {Token & { lane: number }} LaneToken */
+/** @typedef {Record<"ids" | "ms", number[]> & { texts: string[] }} RecordedLane */
+/** @typedef {{ prompt: string, prompt_length: number, lanes: RecordedLane[] }} RecordedRace */
+/** @typedef {{ promptLength: number, tokens: AsyncGenerator<LaneToken> }} Begun */
+
+/**
+ * @typedef {object} Options
+ * @property {string} prompt
+ * @property {number} newTokens
+ * @property {number} temperature
+ * @property {number} seed
+ */
+
+/**
+ * What a kernel answers.
+ *
+ * @typedef {object} Answer
+ * @property {string} race
+ * @property {string} [error]
+ * @property {Token | null} [token] null where the lane has ended
+ * @property {number} [prompt_length]
+ */
+
+/**
+ * The lanes of one engine in turns: whichever has spent less time computes its next token.
+ *
+ * @param {AsyncGenerator<Token, void>[]} lanes
+ * @returns {AsyncGenerator<LaneToken, void>}
+ */
 async function* inTurns(lanes) {
   const spent = lanes.map(() => 0);
   const open = new Set(lanes.keys());
@@ -20,7 +52,12 @@ async function* inTurns(lanes) {
   }
 }
 
-/** A promise for a moment, which a signal ends with its reason. */
+/**
+ * A promise for a moment, which a signal ends with its reason.
+ *
+ * @param {number} ms
+ * @param {AbortSignal} signal
+ */
 function sleep(ms, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
@@ -32,16 +69,28 @@ function sleep(ms, signal) {
   });
 }
 
-/** All tokens of a recorded race, in the order in which they were written. */
+/**
+ * All tokens of a recorded race, in the order in which they were written.
+ *
+ * @param {RecordedRace} race
+ */
 export function recorded(race) {
   const tokens = race.lanes.flatMap(({ ids, texts, ms }, lane) => {
     let end = 0;
-    return ids.map((id, i) => ({ lane, id, text: texts[i], ms: ms[i], end: (end += ms[i]) }));
+    return ids.map((id, i) => {
+      end += ms[i];
+      return { lane, id, text: texts[i], ms: ms[i], end };
+    });
   });
   return tokens.sort((a, b) => a.end - b.end);
 }
 
-/** A recorded race at the pace that was measured. */
+/**
+ * A recorded race at the pace that was measured.
+ *
+ * @param {RecordedRace} race
+ * @param {AbortSignal} signal
+ */
 export async function* replayed(race, signal) {
   let end = 0;
   let due = performance.now();
@@ -56,7 +105,13 @@ export async function* replayed(race, signal) {
 const WARM_UP = 32; // tokens
 const warm = new WeakSet();
 
-/** A pass that is not counted: a browser compiles a program's hot parts better while they run. */
+/**
+ * A pass that is not counted: a browser compiles a program's hot parts better while they run.
+ *
+ * @param {Engine} engine
+ * @param {number[]} ids
+ * @param {AbortSignal} signal
+ */
 async function warmUp(engine, ids, signal) {
   if (warm.has(engine)) return;
   const pass = engine.generate(ids.slice(0, WARM_UP), { maxTokens: 1, cache: false, signal });
@@ -65,26 +120,43 @@ async function warmUp(engine, ids, signal) {
   warm.add(engine);
 }
 
-/** A race of the engine in the page; both lanes draw with the same seed. */
+/**
+ * A race of the engine in the page; both lanes draw with the same seed.
+ *
+ * @param {Engine} engine
+ * @param {Options} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<Begun>}
+ */
 export async function raceInPage(engine, { prompt, newTokens, temperature, seed }, signal) {
   const ids = await engine.tokenizer.encode(prompt);
   signal.throwIfAborted();
   await warmUp(engine, ids, signal);
-  const lane = (cache) =>
+  const lane = (/** @type {boolean} */ cache) =>
     engine.generate(ids, { maxTokens: newTokens, temperature, seed, cache, signal });
   return { promptLength: ids.length, tokens: inTurns([lane(false), lane(true)]) };
 }
 
-/** A race of the kernel, which is asked for each token: races.py, class Kernel. */
+/**
+ * A race of the kernel, which is asked for each token: races.py, class Kernel.
+ *
+ * @template State
+ * @param {WidgetModel<State>} model
+ * @param {Options} options
+ * @param {AbortSignal} signal
+ * @returns {Promise<Begun>}
+ */
 export async function raceInKernel(model, { prompt, newTokens, temperature, seed }, signal) {
   const race = `${Date.now()}/${Math.random()}`;
+  /** @type {((told: Answer) => void) | null} */
   let answer = null;
-  const hear = (message) => message.race === race && answer?.(message);
+  const hear = (/** @type {Answer} */ message) => message.race === race && answer?.(message);
   model.on("msg:custom", hear);
   function end() {
     model.off("msg:custom", hear);
-    model.send({ race, ask: "stop" });
+    model.send?.({ race, ask: "stop" });
   }
+  /** @type {(message: Record<string, unknown>) => Promise<Answer>} */
   const ask = (message) =>
     new Promise((resolve, reject) => {
       const stop = () => reject(signal.reason);
@@ -94,8 +166,12 @@ export async function raceInKernel(model, { prompt, newTokens, temperature, seed
         if (told.error) reject(new Error(told.error));
         else resolve(told);
       };
-      model.send({ race, ...message });
+      model.send?.({ race, ...message });
     });
+  /**
+   * @param {number} number
+   * @returns {AsyncGenerator<Token, void>}
+   */
   async function* lane(number) {
     for (;;) {
       const { token } = await ask({ ask: "next", lane: number });
@@ -112,7 +188,7 @@ export async function raceInKernel(model, { prompt, newTokens, temperature, seed
   }
   try {
     const start = { ask: "start", prompt, new_tokens: newTokens, temperature, seed };
-    const { prompt_length: promptLength } = await ask(start);
+    const { prompt_length: promptLength = 0 } = await ask(start);
     return { promptLength, tokens: tokens() };
   } catch (error) {
     end();

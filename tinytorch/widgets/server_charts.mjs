@@ -6,14 +6,26 @@ import { drawing, keys, shareText, timeText } from "./server_drawing.mjs";
 import { BITS } from "./server_simulation.mjs";
 import { percentile, timesOf } from "./server_summary.mjs";
 
+/** @import { Painting } from "./server_drawing.mjs" */
+/** @import { Pass, ServerSimulation } from "./server_simulation.mjs" */
+
+/** @typedef {{ name: string, values: number[], quantiles: (number | null)[] }} Row of seconds */
+/** @typedef {(value: number) => number} Scale to pixels */
+
 const STRIP = 34; // pixels
 const TITLE = 24;
 const BIN = 8;
 const MEMORY = 110;
 const MOST_COLUMNS = 400;
 
-/** Powers of ten with 2 and 5 between two times. */
+/**
+ * Powers of ten with 2 and 5 between two times.
+ *
+ * @param {number} low
+ * @param {number} high
+ */
 function timeTicks(low, high) {
+  /** @type {number[]} */
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power += 1) {
     for (const factor of [1, 2, 5]) ticks.push(factor * 10 ** power);
@@ -21,19 +33,25 @@ function timeTicks(low, high) {
   return ticks.filter((tick) => tick >= low && tick <= high);
 }
 
-/** Two histograms on one logarithmic axis: time to the first token, and time a token. */
+/**
+ * Two histograms on one logarithmic axis: time to the first token, and time a token.
+ *
+ * @param {{ signal?: AbortSignal }} options
+ */
 export function distributions({ signal }) {
+  /** @type {Row[]} */
   let rows = [];
   const view = drawing({ name: "tt-times", paint, signal });
   const element = h("div", {}, view.svg);
 
-  function draw({ requests }) {
+  function draw(/** @type {ServerSimulation} */ { requests }) {
     const times = requests.map(timesOf);
-    const known = (key) => times.map((time) => time[key]).filter((time) => time !== null);
+    const known = (/** @type {"first" | "perToken"} */ key) =>
+      times.map((time) => time[key]).filter((time) => time !== null);
     rows = [
-      ["first token after", known("first")],
-      ["then a token every", known("perToken")],
-    ].map(([name, values]) => ({
+      { name: "first token after", values: known("first") },
+      { name: "then a token every", values: known("perToken") },
+    ].map(({ name, values }) => ({
       name,
       values,
       quantiles: [0.5, 0.9].map((share) => percentile(values, share)),
@@ -46,12 +64,16 @@ export function distributions({ signal }) {
     view.refresh();
   }
 
+  /**
+   * @param {number} width
+   * @returns {Painting}
+   */
   function paint(width) {
     const all = rows.flatMap(({ values }) => values);
     if (!all.length) return { height: 20, parts: [] };
     const [low, high] = [Math.min(...all) / 1.2, Math.max(...all) * 1.2];
-    const x = (time) => 8 + (Math.log(time / low) / Math.log(high / low)) * (width - 16);
-    x.end = width - 8;
+    const x = (/** @type {number} */ time) =>
+      8 + (Math.log(time / low) / Math.log(high / low)) * (width - 16);
     const base = (STRIP + TITLE) * rows.length;
     const ticks = timeTicks(low, high);
     const every = Math.ceil(ticks.length / Math.max(Math.floor(width / 75), 1));
@@ -60,12 +82,20 @@ export function distributions({ signal }) {
       const text = { x: x(tick), y: base + 17, "text-anchor": "middle" };
       return [h("svg:line", line), ...(i % every ? [] : [h("svg:text", text, timeText(tick))])];
     });
-    const bars = rows.flatMap((row, i) => histogram(row, x, (STRIP + TITLE) * i));
+    const end = width - 8;
+    const bars = rows.flatMap((row, i) => histogram(row, x, { top: (STRIP + TITLE) * i, end }));
     return { height: base + 22, parts: [...bars, ...axis] };
   }
 
-  /** One row: how many requests have which time, and lines at the median and 90 %. */
-  function histogram({ name, values, quantiles }, x, top) {
+  /**
+   * One row: how many requests have which time, and lines at the median and 90 %.
+   *
+   * @param {Row} row
+   * @param {Scale} x
+   * @param {{ top: number, end: number }} place
+   */
+  function histogram({ name, values, quantiles }, x, { top, end }) {
+    /** @type {Map<number, number>} */
     const counts = new Map();
     for (const value of values) {
       const bin = Math.floor(x(value) / BIN);
@@ -77,33 +107,47 @@ export function distributions({ signal }) {
       const box = { x: BIN * bin, width: BIN - 1, y: base - unit * count, height: unit * count };
       return h("svg:rect", { class: "tt-bin", ...box });
     });
-    const lines = (values.length ? quantiles : []).map((time, i) => {
-      const ends = { x1: x(time), x2: x(time), y1: top + TITLE, y2: base };
-      return h("svg:line", { class: i ? "tt-most" : "tt-half", ...ends });
-    });
+    const lines = quantiles
+      .filter((time) => time !== null)
+      .map((time, i) => {
+        const ends = { x1: x(time), x2: x(time), y1: top + TITLE, y2: base };
+        return h("svg:line", { class: i ? "tt-most" : "tt-half", ...ends });
+      });
     const [half, most] = quantiles.map(timeText);
     const text = `${name} ${half}, for 90 % within ${most}`;
-    const rule = h("svg:line", { class: "tt-rule", x1: 8, x2: x.end, y1: base, y2: base });
+    const rule = h("svg:line", { class: "tt-rule", x1: 8, x2: end, y1: base, y2: base });
     return [h("svg:text", { x: 8, y: top + 17 }, text), ...bars, ...lines, rule];
   }
   return { element, draw, stop: view.stop };
 }
 
-/** The passes that stand for all of them: of each stretch of time, the fullest. */
+/**
+ * The passes that stand for all of them: of each stretch of time, the fullest.
+ *
+ * @param {Pass[]} passes
+ * @param {number} end
+ */
 function columnsOf(passes, end) {
+  /** @type {{ at: number, pass: Pass }[]} */
   const columns = [];
   for (const pass of passes) {
     const at = Math.floor((pass.start / end) * MOST_COLUMNS);
     const last = columns.at(-1);
-    if (last?.at !== at) columns.push({ at, pass });
+    if (!last || last.at !== at) columns.push({ at, pass });
     else if (pass.numFilled > last.pass.numFilled) last.pass = pass;
   }
   return columns.map(({ pass }) => pass);
 }
 
-/** What the memory holds over time: tokens, empty places in held blocks, known texts, nothing. */
+/**
+ * What the memory holds over time: tokens, empty places in held blocks, known texts, nothing.
+ *
+ * @param {{ signal?: AbortSignal }} options
+ */
 export function memoryChart({ signal }) {
+  /** @type {ServerSimulation | null} */
   let simulation = null;
+  /** @type {Scale | null} */
   let x = null;
   let shown = 0;
   const cursor = h("svg:line", { class: "tt-cursor-line", y1: 0, y2: MEMORY });
@@ -116,32 +160,47 @@ export function memoryChart({ signal }) {
   ]);
   const element = h("div", { class: "tt-stack" }, view.svg, legend, words);
 
-  function draw(next) {
+  function draw(/** @type {ServerSimulation} */ next) {
     simulation = next;
     view.refresh();
   }
 
+  /**
+   * @param {number} width
+   * @returns {Painting}
+   */
   function paint(width) {
-    const { passes, server } = simulation ?? {};
-    if (!passes?.length) {
+    if (!simulation?.passes.length) {
       move(shown);
       return { height: MEMORY, parts: [] };
     }
-    const end = passes.at(-1).end;
+    const { passes, server } = simulation;
+    const { end } = passes[passes.length - 1];
     const total = server.num_blocks * server.block_size;
-    x = (time) => 28 + (time / end) * (width - 36);
-    const y = (tokens) => MEMORY - (tokens / total) * (MEMORY - 4);
+    const place = (/** @type {number} */ time) => 28 + (time / end) * (width - 36);
+    x = place;
+    const y = (/** @type {number} */ tokens) => MEMORY - (tokens / total) * (MEMORY - 4);
     const columns = columnsOf(passes, end);
+    /** @type {(name: string, top: (pass: Pass) => number) => SVGElement} */
     const area = (name, top) => {
       const steps = columns.map((pass, i) => {
         const next = columns[i + 1];
         const isGap = next && next.start > pass.end + 1e-9 && passes.length < MOST_COLUMNS;
         const to = isGap ? pass.end : (next?.start ?? pass.end);
-        return `H${x(pass.start)}V${y(top(pass))}H${x(to)}${isGap ? `V${MEMORY}` : ""}`;
+        return `H${place(pass.start)}V${y(top(pass))}H${place(to)}${isGap ? `V${MEMORY}` : ""}`;
       });
-      return h("svg:path", { class: name, d: `M${x(0)} ${MEMORY}${steps.join("")}V${MEMORY}Z` });
+      return h("svg:path", {
+        class: name,
+        d: `M${place(0)} ${MEMORY}${steps.join("")}V${MEMORY}Z`,
+      });
     };
-    const frame = { class: "tt-frame", x: x(0), y: 4, width: x(end) - x(0), height: MEMORY - 4 };
+    const frame = {
+      class: "tt-frame",
+      x: place(0),
+      y: 4,
+      width: place(end) - place(0),
+      height: MEMORY - 4,
+    };
     move(shown);
     const parts = [
       area("tt-area-cached", ({ numHeld, numCached }) => numHeld + numCached),
@@ -153,11 +212,15 @@ export function memoryChart({ signal }) {
     return { height: MEMORY + 2, parts };
   }
 
-  /** Put the cursor on a pass, and say what the memory holds in it. */
+  /**
+   * Put the cursor on a pass, and say what the memory holds in it.
+   *
+   * @param {number} index
+   */
   function move(index) {
     shown = index;
     const pass = simulation?.passes[index];
-    if (!pass) {
+    if (!simulation || !pass) {
       write(words, "");
       setAttributes(view.svg, { "aria-label": "Memory over time: nothing is held" });
       return;
@@ -167,7 +230,7 @@ export function memoryChart({ signal }) {
     const total = numBlocks * size;
     const bytes = memory(kvCacheBytes(model, total, 1, BITS));
     const { numFilled, numHeld, numCached } = pass;
-    const of = (tokens) => `${exact(tokens)} (${shareText(tokens / total)})`;
+    const of = (/** @type {number} */ tokens) => `${exact(tokens)} (${shareText(tokens / total)})`;
     const parts = [
       `${of(numFilled)} in use`,
       `${of(numHeld - numFilled)} held and empty`,

@@ -2,10 +2,21 @@
 
 import { decimals, h, setAttributes } from "./common.mjs";
 
-/** A number and its unit, which a line does not part. */
-const withUnit = (value, unit) => `${decimals(value)}\u00a0${unit}`;
+/**
+ * What is painted, and how high it is in pixels.
+ *
+ * @typedef {{ height: number, parts: SVGElement[] }} Painting
+ */
 
-/** A time, in three digits. */
+/** A number and its unit, which a line does not part. */
+const withUnit = (/** @type {number} */ value, /** @type {string} */ unit) =>
+  `${decimals(value)}\u00a0${unit}`;
+
+/**
+ * A time, in three digits.
+ *
+ * @param {number | null} seconds
+ */
 export function timeText(seconds) {
   if (seconds === null) return "–";
   if (seconds > 0 && seconds < 1e-3) return withUnit(1e6 * seconds, "µs");
@@ -13,11 +24,17 @@ export function timeText(seconds) {
 }
 
 /** A share, as percent. */
-export const shareText = (share) => withUnit(100 * share, "%");
+export const shareText = (/** @type {number} */ share) => withUnit(100 * share, "%");
 
 let numDrawings = 0;
 
-/** Diagonal lines, for what no colour alone may say. */
+/**
+ * Diagonal lines, for what no colour alone may say.
+ *
+ * @param {string} id
+ * @param {string} name
+ * @param {number} width
+ */
 function hatch(id, name, width) {
   const tile = { width: 5, height: 5, patternUnits: "userSpaceOnUse" };
   const line = h("svg:path", { d: "M0 0V5", class: `tt-hatch-${name}`, "stroke-width": width });
@@ -26,8 +43,12 @@ function hatch(id, name, width) {
 }
 
 /**
- * An SVG that is painted for the width it has, and again when that changes. `paint` gets the width
- * and returns the height and the elements.
+ * An SVG that is painted for the width it has, and again when that changes.
+ *
+ * @param {object} options
+ * @param {string} options.name
+ * @param {(width: number) => Painting} options.paint
+ * @param {AbortSignal} [options.signal]
  */
 export function drawing({ name, paint, signal }) {
   numDrawings += 1;
@@ -51,10 +72,14 @@ export function drawing({ name, paint, signal }) {
   observer.observe(svg);
   const stop = () => observer.disconnect();
   signal?.addEventListener("abort", stop);
-  return { svg, refresh, stop, hatch: (kind) => `url(#${id}-${kind})` };
+  return { svg, refresh, stop, hatch: (/** @type {string} */ kind) => `url(#${id}-${kind})` };
 }
 
-/** What colours and lines mean: pairs of a class and words. */
+/**
+ * What colours and lines mean: pairs of a class and words.
+ *
+ * @param {[name: string, words: string][]} entries
+ */
 export function keys(entries) {
   const items = entries.map(([name, words]) =>
     h("li", {}, h("span", { class: `tt-swatch ${name}` }), words),

@@ -17,7 +17,7 @@ import {
 } from "./common.mjs";
 import { onPlaybackKey, playback } from "./player_playback.mjs";
 import { distributions, memoryChart } from "./server_charts.mjs";
-import { CHECKS, SETTINGS, controls } from "./server_controls.mjs";
+import { CHECKS, controls, SETTINGS } from "./server_controls.mjs";
 import { timeText } from "./server_drawing.mjs";
 import { challenge, numbersTable, requestRows } from "./server_numbers.mjs";
 import { pictures } from "./server_pictures.mjs";
@@ -28,6 +28,18 @@ import { passAt, timeline } from "./server_timeline.mjs";
 import { POLICIES, passInWords, serverOf, settingsReader, standing } from "./server_view.mjs";
 import { serverWorkload } from "./server_workload.mjs";
 
+/** @import { Summary } from "./server_summary.mjs" */
+/** @import { KeyOf, ServerSettings, ServerState, ViewContext } from "./types" */
+
+/**
+ * How to go on with the policies that were not run yet.
+ *
+ * @typedef {object} Comparison
+ * @property {(policy: string) => ServerSimulation} simulate
+ * @property {number} start when this stretch of work began, ms
+ * @property {string} chosen
+ */
+
 const PLAYED_S = 15; // of the reader's time, for a whole run
 const TICK_MS = 50;
 const PATIENCE_MS = 40;
@@ -36,8 +48,10 @@ const CLOCK =
   "reads the weights once and the cache of each request. Nothing else takes time.";
 const MOST_PLACES = 16; // of a batch, that are drawn
 
-const rateOf = (summary) => (summary ? exact(Math.round(summary.tokens_per_second)) : "…");
+const rateOf = (/** @type {Summary | null} */ summary) =>
+  summary ? exact(Math.round(summary.tokens_per_second)) : "…";
 
+/** @param {ViewContext<ServerState>} context */
 export function render({ model, el, signal }) {
   const root = mount(el, "Server explorer");
   root.classList.add("tt-server", "tt-player");
@@ -46,9 +60,12 @@ export function render({ model, el, signal }) {
   const [models, devices] = [model.get("models"), model.get("devices")];
   const scenarios = model.get("scenarios");
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  /** @type {Record<string, Summary | null>} */
   let summaries = {}; // by policy, null for those not run yet
-  let run = null; // of the chosen policy, at its end
-  let go = null; // to a pass of it
+  /** @type {ServerSimulation} */
+  let run; // of the chosen policy, at its end
+  /** @type {ReturnType<typeof standing>} */
+  let go; // to a pass of it
   let clock = 0; // of the run, while it plays
 
   const last = () => Math.max(run.passes.length - 1, 0);
@@ -57,31 +74,44 @@ export function render({ model, el, signal }) {
 
   const viewOf = settingsReader({ keys, models, devices });
   function read() {
+    /** @type {(key: KeyOf<ServerSettings>) => unknown} */
+    const given = (key) => {
+      const isOn = CHECKS.some((check) => check === key);
+      return isOn ? Boolean(model.get(key)) : model.get(key);
+    };
+    /** @type {Partial<Record<KeyOf<ServerSettings>, number>>} */
     const valid = numbers();
-    const isOn = (key) => Boolean(model.get(key));
-    return viewOf((key) => valid[key] ?? (CHECKS.includes(key) ? isOn(key) : model.get(key)));
+    return viewOf((key) => valid[key] ?? given(key));
   }
 
+  /** @type {Map<string, Summary>} */
   const numbersToBeat = new Map();
-  /** What a scenario's own settings reach. */
+  /**
+   * What a scenario's own settings reach.
+   *
+   * @param {string} name
+   */
   function toBeat(name) {
-    if (!numbersToBeat.has(name)) {
-      const view = viewOf((key) => scenarios[name].values[key]);
+    let summary = numbersToBeat.get(name);
+    if (!summary) {
+      const { values } = scenarios[name];
+      const view = viewOf((key) => values[key]);
       const server = serverOf(view, view.policy);
-      numbersToBeat.set(name, summarize(new ServerSimulation(serverWorkload(view), server).run()));
+      summary = summarize(new ServerSimulation(serverWorkload(view), server).run());
+      numbersToBeat.set(name, summary);
     }
-    return numbersToBeat.get(name);
+    return summary;
   }
 
   // The controls that lead
 
-  const scenarioButtons = Object.entries(scenarios).map(([name, { values }]) => [
-    name,
-    button(name, () => {
+  const scenarioButtons = Object.entries(scenarios).map(([name, { values }]) => {
+    const element = button(name, () => {
       pause();
       commit(model, { scenario: name, ...values, selected: -1 });
-    }),
-  ]);
+    });
+    return { name, element };
+  });
   const [sentence, goal] = [h("p"), h("p", { class: "tt-goal" })];
   const named = Object.fromEntries(POLICIES.map((policy) => [policy, policy]));
   const policies = cards("Tokens a second, by the way to batch", named, (policy) => {
@@ -91,11 +121,12 @@ export function render({ model, el, signal }) {
 
   // The run, and where it stands
 
+  /** @type {(index: number, request: number | null) => void} */
   const pick = (index, request) => {
     pause();
     commit(model, { step: index, ...(request === null ? {} : { selected: request }) });
   };
-  const choose = (request) => commit(model, { selected: request });
+  const choose = (/** @type {number} */ request) => commit(model, { selected: request });
   const line = timeline({ onPick: pick, signal });
   const player = playback({
     root,
@@ -105,7 +136,7 @@ export function render({ model, el, signal }) {
   });
   const playText = () => (still.matches ? "To the end" : "Play");
   const pause = () => player.playing() && player.pause();
-  function goTo(next) {
+  function goTo(/** @type {number} */ next) {
     pause();
     commit(model, { step: Math.min(Math.max(next, 0), last()) });
   }
@@ -138,10 +169,11 @@ export function render({ model, el, signal }) {
     names: { model: models.map(({ name }) => name), device: devices.map(({ name }) => name) },
   });
   const data = tableOnRequest("Data as a table", () => requestRows(run));
+  /** @type {(text: string, ...parts: Element[]) => Element} */
   const titled = (text, ...parts) =>
     h("div", { class: "tt-stack" }, h("strong", {}, text), ...parts);
   root.append(
-    h("div", { class: "tt-row tt-scenarios" }, ...scenarioButtons.map(([, element]) => element)),
+    h("div", { class: "tt-row tt-scenarios" }, ...scenarioButtons.map(({ element }) => element)),
     h("div", {}, sentence, goal),
     policies.field,
     line.element,
@@ -170,6 +202,7 @@ export function render({ model, el, signal }) {
     onPlaybackKey(event, { toggle, pause, go: goTo, step, last }),
   );
 
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let later; // when the other policies go on, after a run that took long
   /** Serve the requests anew: with the chosen policy, then with the others beside it. */
   function update() {
@@ -177,30 +210,38 @@ export function render({ model, el, signal }) {
     const start = performance.now();
     const view = read();
     const arrivals = serverWorkload(view);
-    const simulate = (policy) => new ServerSimulation(arrivals, serverOf(view, policy)).run();
+    const simulate = (/** @type {string} */ policy) =>
+      new ServerSimulation(arrivals, serverOf(view, policy)).run();
     run = simulate(view.policy);
     summaries = Object.fromEntries(POLICIES.map((policy) => [policy, null]));
-    summaries[view.policy] = summarize(run);
+    const summary = summarize(run);
+    summaries[view.policy] = summary;
     go = standing(arrivals, serverOf(view, view.policy));
     policies.check(view.policy);
     settings.show(view);
-    showScenario(summaries[view.policy]);
-    showRun(summaries[view.policy]);
+    showScenario(summary);
+    showRun(summary);
     show();
     const others = POLICIES.filter((policy) => policy !== view.policy);
     compare(others, { simulate, start, chosen: view.policy });
-    say(`${view.policy}: ${rateOf(summaries[view.policy])} tokens a second`);
+    say(`${view.policy}: ${rateOf(summary)} tokens a second`);
   }
 
-  /** Run policies until a reader would notice, and the rest in a moment. */
+  /**
+   * Run policies until a reader would notice, and the rest in a moment.
+   *
+   * @param {string[]} waiting
+   * @param {Comparison} comparison
+   */
   function compare(waiting, { simulate, start, chosen }) {
     while (waiting.length && performance.now() - start < PATIENCE_MS) {
-      const policy = waiting.shift();
+      const [policy] = waiting.splice(0, 1);
       summaries[policy] = summarize(simulate(policy));
     }
     for (const policy of POLICIES) {
-      const first = summaries[policy] ? timeText(summaries[policy].ttft_p50) : "…";
-      policies.show(policy, rateOf(summaries[policy]), `first token: median ${first}`);
+      const summary = summaries[policy];
+      const first = summary ? timeText(summary.ttft_p50) : "…";
+      policies.show(policy, rateOf(summary), `first token: median ${first}`);
     }
     allNumbers.show(summaries, chosen);
     setAttributes(policies.field, { "aria-busy": waiting.length ? "true" : null });
@@ -208,7 +249,7 @@ export function render({ model, el, signal }) {
     if (waiting.length) later = setTimeout(goOn);
   }
 
-  function showRun(summary) {
+  function showRun(/** @type {Summary} */ summary) {
     line.draw(run);
     line.describe(summary);
     times.draw(run);
@@ -221,9 +262,9 @@ export function render({ model, el, signal }) {
     data.refresh();
   }
 
-  function showScenario(summary) {
+  function showScenario(/** @type {Summary} */ summary) {
     const name = choice(model, "scenario", Object.keys(scenarios));
-    for (const [each, element] of scenarioButtons) {
+    for (const { name: each, element } of scenarioButtons) {
       setAttributes(element, { "aria-pressed": String(each === name) });
     }
     write(sentence, scenarios[name].text);
@@ -242,7 +283,7 @@ export function render({ model, el, signal }) {
     drawn.show(simulation, now, { selected: request, longest });
     owner.select.value = String(request);
     write(words, passInWords(run, index));
-    scrubber.value = index;
+    scrubber.value = String(index);
     const said = `Pass ${exact(index + 1)} of ${exact(last() + 1)}`;
     setAttributes(scrubber, { "aria-valuetext": said });
     say(said);
@@ -258,6 +299,7 @@ export function render({ model, el, signal }) {
       update();
     });
   }
+  /** @type {KeyOf<ServerSettings>[]} */
   const shownAlone = ["step", "selected"];
   const others = keys.filter((key) => !shownAlone.includes(key));
   const releases = [

@@ -4,6 +4,14 @@ import { exact, h, setAttributes } from "./common.mjs";
 import { drawing, keys, shareText } from "./server_drawing.mjs";
 import { sum } from "./server_summary.mjs";
 
+/** @import { Painting } from "./server_drawing.mjs" */
+/** @import { NumNew, TimedRequest } from "./server_simulation.mjs" */
+/** @import { ShownStep } from "./server_view.mjs" */
+
+/** @typedef {{ request: TimedRequest, kept: number, queries: number }} Mask of a request */
+/** @typedef {(mask: Mask) => number} Count */
+/** @typedef {ReturnType<typeof raggedMask>} Masks */
+
 const MOST_MASKS = 12;
 const CAPTION = 18; // pixels above the masks
 const SIDE = 38; // pixels to the left of them
@@ -13,17 +21,21 @@ const LEAST_BOX = 2.5;
 const HIGHEST_TOKEN = 4;
 
 /**
- * The masks of a pass, {request, kept, queries}, and what they come to: the pairs of a query and a
+ * The masks of a pass, and what they come to: the pairs of a query and a
  * key that it may look at, and the share of a batch that is empty if each mask is padded to the
- * most queries and the most keys. `numNew` is a Map.
+ * most queries and the most keys.
+ *
+ * @param {NumNew} numNew
  */
 export function raggedMask(numNew) {
-  const masks = Array.from(numNew, ([request, queries]) => {
-    return { request, queries, kept: request.table.seqPos };
-  });
-  const total = (count) => sum(masks.map(count));
-  const most = (count) => Math.max(...masks.map(count), 0);
-  const keysOf = ({ kept, queries }) => kept + queries;
+  const masks = Array.from(numNew, ([request, queries]) => ({
+    request,
+    queries,
+    kept: request.table?.seqPos ?? 0,
+  }));
+  const total = (/** @type {Count} */ count) => sum(masks.map(count));
+  const most = (/** @type {Count} */ count) => Math.max(...masks.map(count), 0);
+  const keysOf = (/** @type {Mask} */ { kept, queries }) => kept + queries;
   const [mostQueries, mostKeys] = [most(({ queries }) => queries), most(keysOf)];
   const padded = masks.length * mostQueries * mostKeys;
   return {
@@ -36,6 +48,7 @@ export function raggedMask(numNew) {
   };
 }
 
+/** @param {Masks} masks */
 function maskInWords({ masks, mostQueries, mostKeys, numQueries, numPairs, empty }) {
   if (!masks.length) return "No request computes anything.";
   const requests = masks.length === 1 ? "request" : "requests";
@@ -50,17 +63,27 @@ function maskInWords({ masks, mostQueries, mostKeys, numQueries, numPairs, empty
   ].join(" ");
 }
 
-/** Below and on the diagonal: each new token looks at one key more, in steps that can be seen. */
+/**
+ * Below and on the diagonal: each new token looks at one key more, in steps that can be seen.
+ *
+ * @param {Record<"x" | "y" | "width" | "height" | "queries", number>} box
+ */
 function staircase({ x, y, width, height, queries }) {
   const numSteps = Math.min(queries, Math.ceil(height));
-  const steps = Array.from({ length: numSteps }, (_, i) => {
-    return `H${x + (width * (i + 1)) / numSteps}V${y + (height * (i + 1)) / numSteps}`;
-  });
+  const steps = Array.from(
+    { length: numSteps },
+    (_, i) => `H${x + (width * (i + 1)) / numSteps}V${y + (height * (i + 1)) / numSteps}`,
+  );
   return `M${x} ${y}${steps.join("")}H${x}Z`;
 }
 
-/** Masks down the diagonal: a row is a new token, a column a key. */
+/**
+ * Masks down the diagonal: a row is a new token, a column a key.
+ *
+ * @param {{ signal?: AbortSignal }} options
+ */
 export function maskOfPass({ signal }) {
+  /** @type {(Masks & { again: Set<TimedRequest>, selected: number }) | null} */
   let now = null;
   const view = drawing({ name: "tt-mask", paint, signal });
   const element = h(
@@ -74,10 +97,14 @@ export function maskOfPass({ signal }) {
     ]),
   );
 
+  /**
+   * @param {number} width
+   * @returns {Painting}
+   */
   function paint(width) {
     if (!now) return { height: 0, parts: [] };
     const masks = now.masks.slice(0, MOST_MASKS);
-    const total = (count) => sum(masks.map(count)) || 1;
+    const total = (/** @type {Count} */ count) => sum(masks.map(count)) || 1;
     const perKey = (width - SIDE - 1) / total(({ kept, queries }) => kept + queries);
     const room = AREA - LEAST_BAND * masks.length;
     const perQuery = Math.min(room / total(({ queries }) => queries), HIGHEST_TOKEN);
@@ -97,11 +124,15 @@ export function maskOfPass({ signal }) {
     return { height: CAPTION + AREA + 2, parts: [...parts, h("svg:rect", frame), caption, side] };
   }
 
+  /**
+   * @param {Mask} mask
+   * @param {Record<"x" | "y" | "band" | "height" | "perKey" | "width", number>} place
+   */
   function drawMask({ request, kept, queries }, { x, y, band, height, perKey, width }) {
     const middle = y + band / 2;
     const box = { y: middle - height / 2, height };
     const [before, own] = [kept * perKey, Math.max(queries * perKey, 2)];
-    const isAgain = now.again.has(request);
+    const isAgain = Boolean(now?.again.has(request));
     const hatch = isAgain && view.hatch("again");
     const paint = { class: isAgain ? "tt-is-again" : "tt-now", fill: hatch };
     const d = staircase({ ...box, x: x + before, width: own, queries });
@@ -113,7 +144,7 @@ export function maskOfPass({ signal }) {
       "svg:g",
       { "data-request": request.index },
       h("svg:title", {}, `Request ${request.index}: ${sizes}`),
-      request.index === now.selected ? h("svg:rect", mark) : null,
+      request.index === now?.selected ? h("svg:rect", mark) : null,
       h("svg:line", line),
       h("svg:rect", { class: "tt-kept", ...box, x, width: before }),
       h("svg:path", { ...paint, d }),
@@ -121,7 +152,13 @@ export function maskOfPass({ signal }) {
     );
   }
 
-  /** Return the same in words. */
+  /**
+   * Return the same in words.
+   *
+   * @param {unknown} _
+   * @param {ShownStep} step
+   * @param {{ selected: number }} options
+   */
   function show(_, { numNew, again }, { selected }) {
     now = { ...raggedMask(numNew), again, selected };
     view.refresh();

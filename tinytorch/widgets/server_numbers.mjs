@@ -4,7 +4,14 @@ import { exact, h, table } from "./common.mjs";
 import { shareText, timeText } from "./server_drawing.mjs";
 import { timesOf } from "./server_summary.mjs";
 
-const count = (value) => exact(Math.round(value));
+/** @import { ServerSimulation } from "./server_simulation.mjs" */
+/** @import { Summary } from "./server_summary.mjs" */
+/** @import { Scenario } from "./types" */
+
+/** @typedef {{ name: string, text: (value: number) => string, more?: boolean }} Metric */
+
+const count = (/** @type {number} */ value) => exact(Math.round(value));
+/** @type {Record<string, Metric>} */
 const METRICS = {
   tokens_per_second: { name: "tokens a second", text: count, more: true },
   ttft_p50: { name: "to the first token in the median", text: timeText },
@@ -13,7 +20,9 @@ const METRICS = {
   num_again: { name: "tokens computed again", text: count },
   prompt_computed: { name: "tokens of prompts computed", text: count },
 };
-const both = (half, most) => `${timeText(half)}, ${timeText(most)}`;
+const both = (/** @type {number | null} */ half, /** @type {number | null} */ most) =>
+  `${timeText(half)}, ${timeText(most)}`;
+/** @type {Record<string, (all: Summary) => string>} */
 const ROWS = {
   "Tokens a second": (all) => count(all.tokens_per_second),
   "First token after: median, 90 %": (all) => both(all.ttft_p50, all.ttft_p90),
@@ -32,11 +41,15 @@ const ROWS = {
 /** A table of all numbers; `show` takes the summaries by policy, null for what is not run yet. */
 export function numbersTable() {
   const element = h("div", { class: "tt-numbers" });
+  /**
+   * @param {Record<string, Summary | null>} summaries
+   * @param {string} chosen
+   */
   function show(summaries, chosen) {
     const policies = Object.keys(summaries);
     const rows = Object.entries(ROWS).map(([name, text]) => [
       name,
-      ...policies.map((policy) => (summaries[policy] ? text(summaries[policy]) : "…")),
+      ...Object.values(summaries).map((summary) => (summary ? text(summary) : "…")),
     ]);
     const made = table([["", ...policies], ...rows]);
     const column = policies.indexOf(chosen) + 1;
@@ -46,17 +59,28 @@ export function numbersTable() {
   return { element, show };
 }
 
-/** The number to beat, and whether it is beaten. */
+/**
+ * The number to beat, and whether it is beaten.
+ *
+ * @param {Scenario} scenario
+ * @param {Summary} toBeat
+ * @param {Summary} mine
+ */
 export function challenge({ metric, hint }, toBeat, mine) {
   const { name, text, more } = METRICS[metric];
-  const [old, now] = [toBeat[metric], mine[metric]];
+  const numberOf = (/** @type {Summary} */ all) => all[/** @type {keyof Summary} */ (metric)] ?? 0;
+  const [old, now] = [numberOf(toBeat), numberOf(mine)];
   const goal = `Number to beat: ${text(old)} ${name}.`;
   if (now === old) return `${goal} ${hint}`;
   const isBetter = more ? now > old : now < old;
   return `${goal} Now ${text(now)}: ${isBetter ? "better" : "worse"}.`;
 }
 
-/** Each request's times, as rows of a table. */
+/**
+ * Each request's times, as rows of a table.
+ *
+ * @param {ServerSimulation} simulation
+ */
 export function requestRows({ requests }) {
   const heads = [
     "Request",

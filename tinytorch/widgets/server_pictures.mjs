@@ -5,7 +5,20 @@ import { maskOfPass } from "./server_mask.mjs";
 import { pool } from "./server_pool.mjs";
 import { prefixTree } from "./server_prefixes.mjs";
 
-/** The pictures, and one that is chosen; `show` takes what each of them takes. */
+/** @import { Scheduler } from "./server_scheduler.mjs" */
+/** @import { ServerSimulation, TimedRequest } from "./server_simulation.mjs" */
+/** @import { ShownStep } from "./server_view.mjs" */
+
+/** @typedef {{ selected: number, longest: number }} Options the request, and the longest text */
+
+/**
+ * The pictures, and one that is chosen; `show` takes what each of them takes.
+ *
+ * @param {object} options
+ * @param {(request: number) => void} options.onPick
+ * @param {AbortSignal} [options.signal]
+ * @param {(text: string) => void} options.say
+ */
 export function pictures({ onPick, signal, say }) {
   const blocks = pool({ onPick, signal });
   const all = {
@@ -16,8 +29,12 @@ export function pictures({ onPick, signal, say }) {
   const group = `tt-${Math.random().toString(36).slice(2)}`;
   const words = h("p", { class: "tt-note tt-in-words" });
   const table = h("p", { class: "tt-note tt-table" });
-  let [chosen, now] = ["blocks", null];
-  const choices = Object.keys(all).map((name) => {
+  const names = /** @type {(keyof typeof all)[]} */ (Object.keys(all));
+  /** @type {keyof typeof all} */
+  let chosen = "blocks";
+  /** @type {[ServerSimulation, ShownStep, Options] | null} */
+  let now = null;
+  const choices = names.map((name) => {
     const onchange = () => choose(name);
     const input = h("input", { type: "radio", name: group, checked: name === chosen, onchange });
     return h("label", { class: "tt-check" }, input, h("span", {}, name));
@@ -26,19 +43,25 @@ export function pictures({ onPick, signal, say }) {
   const field = h("fieldset", {}, title, ...choices);
   const drawn = Object.values(all).map(({ element }) => element);
   const element = h("div", { class: "tt-stack" }, field, ...drawn);
-  element.addEventListener("click", ({ target }) => {
-    const { request } = target.closest("[data-request]")?.dataset ?? {};
+  element.addEventListener("click", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    const request = target.closest("[data-request]")?.getAttribute("data-request");
     if (request) onPick(Number(request));
   });
 
-  function choose(name) {
+  function choose(/** @type {keyof typeof all} */ name) {
     chosen = name;
     if (now) say(show(...now));
   }
 
+  /**
+   * @param {ServerSimulation} simulation
+   * @param {ShownStep} step
+   * @param {Options} options
+   */
   function show(simulation, step, options) {
     now = [simulation, step, options];
-    for (const [name, { element: each }] of Object.entries(all)) each.hidden = name !== chosen;
+    for (const name of names) all[name].element.hidden = name !== chosen;
     const said = all[chosen].show(...now);
     write(words, said);
     const request = simulation.requests[options.selected];
@@ -52,16 +75,24 @@ export function pictures({ onPick, signal, say }) {
   return { element, words, table, draw: blocks.draw, show, stop };
 }
 
-/** A request's block table, or why it has none. */
-function describeTable(request, { running, pool: { blockSize } }) {
+/** @type {Record<string, string>} */
+const WITHOUT_TABLE = { new: "has not arrived", waiting: "waits", finished: "has ended" };
+
+/**
+ * A request's block table, or why it has none.
+ *
+ * @param {TimedRequest} request
+ * @param {Scheduler<TimedRequest>} scheduler
+ */
+function describeTable(request, { pool: { blockSize } }) {
   const name = `Request ${request.index}`;
   if (request.refused) return `${name} was refused: all blocks together are too few for it.`;
-  if (!running.includes(request)) {
-    const { status } = request;
-    const why = { new: "has not arrived", waiting: "waits", finished: "has ended" }[status];
+  const { status, table } = request;
+  if (!table) {
+    const why = WITHOUT_TABLE[status];
     return `${name} ${why}; it holds no block.`;
   }
-  const { blocks, seqPos } = request.table;
+  const { blocks, seqPos } = table;
   const written = `${exact(request.numNew)} of ${exact(request.maxNewTokens)} written`;
   const progress = `${exact(request.prompt.length)} tokens of prompt, ${written}`;
   const kept = `${exact(seqPos)} tokens kept in blocks of ${blockSize}`;

@@ -6,6 +6,22 @@ import { drawing, keys } from "./server_drawing.mjs";
 import { blockOwners } from "./server_simulation.mjs";
 import { sum } from "./server_summary.mjs";
 
+/** @import { Painting } from "./server_drawing.mjs" */
+/** @import { ServerSimulation } from "./server_simulation.mjs" */
+/** @import { Server } from "./types" */
+
+/**
+ * Known blocks one behind the other that the same requests hold.
+ *
+ * @typedef {object} PrefixRun
+ * @property {number} start tokens before it
+ * @property {number[]} blocks
+ * @property {number} tokens
+ * @property {number[]} holders requests, by their indices
+ * @property {PrefixRun[]} runs that follow it
+ * @property {boolean} [isMine] whether the selected request holds it
+ */
+
 const MOST_ENDS = 12;
 const DEPTH = 156; // pixels of all ends together
 const WIDEST_END = 26;
@@ -13,26 +29,35 @@ const LABEL_PLACE = 66; // pixels beside the longest text
 const DIGIT = 7;
 
 /**
- * Runs of known blocks one behind the other that the same requests hold: {start, blocks, tokens,
- * holders, runs}, of which `start` is the tokens before it, and `runs` are those that follow.
+ * The tree of known texts.
+ *
+ * @param {ServerSimulation} simulation
  */
 export function prefixRuns({ pool: { known, blockSize }, scheduler }) {
   const { running, textNumbers } = scheduler;
   const owners = blockOwners(running);
-  const holdersOf = (text) => owners.get(known.get(text)) ?? [];
+  const blockOf = (/** @type {number} */ text) => /** @type {number} */ (known.get(text));
+  const holdersOf = (/** @type {number} */ text) => owners.get(blockOf(text)) ?? [];
+  /** @type {Map<number, number[]>} */
   const behind = new Map(Array.from(known.keys(), (text) => [text, []]));
+  /** @type {number[]} */
   const first = [];
   for (const text of [...known.keys()].sort((a, b) => a - b)) {
-    (behind.get(textNumbers.place(text).before) ?? first).push(text);
+    (behind.get(textNumbers.place(text).before ?? -1) ?? first).push(text);
   }
 
+  /**
+   * @param {number} text
+   * @returns {PrefixRun}
+   */
   function runFrom(text) {
     const holders = holdersOf(text);
+    /** @type {number[]} */
     const blocks = [];
     let next = [text];
     while (next.length === 1 && String(holdersOf(next[0])) === String(holders)) {
-      blocks.push(known.get(next[0]));
-      next = behind.get(next[0]);
+      blocks.push(blockOf(next[0]));
+      next = behind.get(next[0]) ?? [];
     }
     const start = blockSize * textNumbers.place(text).index;
     return { start, blocks, tokens: blockSize * blocks.length, holders, runs: next.map(runFrom) };
@@ -40,16 +65,27 @@ export function prefixRuns({ pool: { known, blockSize }, scheduler }) {
   return first.map(runFrom);
 }
 
-/** A tree's runs, each before those that follow it. */
+/**
+ * A tree's runs, each before those that follow it.
+ *
+ * @type {(runs: PrefixRun[]) => PrefixRun[]}
+ */
 const allRuns = (runs) => runs.flatMap((run) => [run, ...allRuns(run.runs)]);
-const endsOf = (runs) => allRuns(runs).filter((run) => !run.runs.length);
-const endOf = ({ start, tokens }) => start + tokens;
+const endsOf = (/** @type {PrefixRun[]} */ runs) => allRuns(runs).filter((run) => !run.runs.length);
+const endOf = (/** @type {PrefixRun} */ { start, tokens }) => start + tokens;
 
-/** The tree of a few ends: of the selected request first, then those that are held, then long. */
-export function fewEnds(runs, selected) {
-  const rank = ({ holders }) => (holders.includes(selected) ? 2 : Math.min(holders.length, 1));
+/**
+ * The tree of a few ends: of the selected request first, then those that are held, then long.
+ *
+ * @param {PrefixRun[]} runs
+ * @param {number} selected
+ */
+function fewEnds(runs, selected) {
+  const rank = (/** @type {PrefixRun} */ { holders }) =>
+    holders.includes(selected) ? 2 : Math.min(holders.length, 1);
   const ends = endsOf(runs).sort((a, b) => rank(b) - rank(a) || endOf(b) - endOf(a));
   const drawn = new Set(ends.slice(0, MOST_ENDS));
+  /** @type {(all: PrefixRun[]) => PrefixRun[]} */
   const part = (all) =>
     all.flatMap((run) => {
       const below = part(run.runs);
@@ -58,12 +94,17 @@ export function fewEnds(runs, selected) {
   return part(runs);
 }
 
+/**
+ * @param {PrefixRun[]} runs
+ * @param {PrefixRun[]} drawn
+ * @param {Server} server
+ */
 function treeInWords(runs, drawn, { share_prefixes: isSharing }) {
   if (!isSharing) return "Sharing is off, so no block is known by its text.";
   const all = allRuns(runs);
   if (!all.length) return "No block with a known text yet.";
-  const numHolders = ({ holders }) => holders.length;
-  const count = (some) => sum(some.map(({ blocks }) => blocks.length));
+  const numHolders = (/** @type {PrefixRun} */ { holders }) => holders.length;
+  const count = (/** @type {PrefixRun[]} */ some) => sum(some.map(({ blocks }) => blocks.length));
   const held = count(all.filter(numHolders));
   const counts = `${exact(count(all))}, of which ${exact(held)} are held`;
   const said = [`Blocks with a known text: ${counts}.`];
@@ -81,9 +122,15 @@ function treeInWords(runs, drawn, { share_prefixes: isSharing }) {
   return said.join(" ");
 }
 
-/** The tree as boxes: to the right the text goes on, and a box is as high as what follows it. */
+/**
+ * The tree as boxes: to the right the text goes on, and a box is as high as what follows it.
+ *
+ * @param {{ signal?: AbortSignal }} options
+ */
 export function prefixTree({ signal }) {
-  let [drawn, scale] = [[], 1];
+  /** @type {PrefixRun[]} */
+  let drawn = [];
+  let scale = 1; // tokens
   const view = drawing({ name: "tt-tree", paint, signal });
   const element = h(
     "div",
@@ -96,12 +143,17 @@ export function prefixTree({ signal }) {
     ]),
   );
 
+  /**
+   * @param {number} width
+   * @returns {Painting}
+   */
   function paint(width) {
     if (!drawn.length) return { height: DEPTH + 18, parts: [nothing(width)] };
     const right = width - LABEL_PLACE;
-    const x = (tokens) => 1 + (tokens * (right - 1)) / scale;
+    const x = (/** @type {number} */ tokens) => 1 + (tokens * (right - 1)) / scale;
     const high = Math.min(DEPTH / Math.max(endsOf(drawn).length, 1), WIDEST_END);
     let line = 0;
+    /** @type {(run: PrefixRun) => SVGElement[]} */
     const box = (run) => {
       const top = line;
       const below = run.runs.flatMap(box);
@@ -119,11 +171,15 @@ export function prefixTree({ signal }) {
     return { height: DEPTH + 18, parts: [...drawn.flatMap(box), rule, ...axis, unit] };
   }
 
-  function nothing(width) {
+  function nothing(/** @type {number} */ width) {
     const middle = { x: width / 2, y: DEPTH / 2, "text-anchor": "middle" };
     return h("svg:text", middle, "no block with a known text");
   }
 
+  /**
+   * @param {PrefixRun} run
+   * @param {{ x: (tokens: number) => number, y: number, height: number }} place
+   */
   function boxOf({ start, tokens, holders, isMine, runs }, { x, y, height }) {
     const [left, width] = [x(start), Math.max(x(start + tokens) - x(start) - 2, 1)];
     const states = ["tt-cached", "tt-held tt-kept", "tt-shared tt-kept"];
@@ -148,7 +204,13 @@ export function prefixTree({ signal }) {
     );
   }
 
-  /** Return the same in words. */
+  /**
+   * Return the same in words.
+   *
+   * @param {ServerSimulation} simulation
+   * @param {unknown} _
+   * @param {{ selected: number, longest: number }} options
+   */
   function show(simulation, _, { selected, longest }) {
     const runs = prefixRuns(simulation);
     scale = longest;

@@ -1,5 +1,7 @@
 // Requests from a seed, to the last bit those of tinytorch.analysis.server_workload.
 
+/** @import { Arrival, WorkloadSettings } from "./types" */
+
 const VOCAB_SIZE = 50_257;
 const LONGEST = 8; // times the mean
 
@@ -7,19 +9,25 @@ const LONGEST = 8; // times the mean
 class SeededRandom {
   #state;
 
+  /** @param {number} seed */
   constructor(seed) {
     this.#state = seed | 0;
   }
 
   /** A number from 0 to below 1. */
   uniform() {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    this.#state = (this.#state + 0x6d_2b_79_f5) | 0;
     const mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
     const x = mixed ^ (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61));
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** An integer, both ends included. */
+  /**
+   * An integer, both ends included.
+   *
+   * @param {number} low
+   * @param {number} high
+   */
   integer(low, high) {
     return low + Math.floor(this.uniform() * (high - low + 1));
   }
@@ -37,19 +45,33 @@ class SeededRandom {
     }
   }
 
+  /**
+   * @param {number} mean
+   * @param {number} longest
+   */
   length(mean, longest) {
     return Math.min(1 + Math.floor(this.exponential() * (mean - 1)), longest);
   }
 
+  /**
+   * @param {number} count
+   * @param {number} vocabSize
+   */
   tokens(count, vocabSize) {
     return Array.from({ length: count }, () => this.integer(0, vocabSize - 1));
   }
 }
 
-/** Requests that arrive independently of each other; as make_workload, one turn a chat. */
+/**
+ * Requests that arrive independently of each other; as make_workload, one turn a chat.
+ *
+ * @param {WorkloadSettings} view
+ * @returns {Arrival[]}
+ */
 function makeWorkload(view) {
   const random = new SeededRandom(view.seed);
   const system = random.tokens(view.system_length, VOCAB_SIZE);
+  /** @type {Arrival[]} */
   const arrivals = [];
   let now = 0;
   while (arrivals.length < view.num_requests) {
@@ -63,7 +85,12 @@ function makeWorkload(view) {
   return arrivals;
 }
 
-/** The requests of a view: arrivals {time, prompt, maxNewTokens}; as server_workload. */
+/**
+ * The requests of a view; as server_workload.
+ *
+ * @param {WorkloadSettings} view
+ * @returns {Arrival[]}
+ */
 export function serverWorkload(view) {
   const arrivals = makeWorkload(view);
   let prompts = arrivals.map(({ prompt }) => prompt);

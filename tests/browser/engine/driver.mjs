@@ -1,15 +1,26 @@
 // What the tests call in a page: it loads files that the tests' server has into engines.
 
-import { createEngine } from "./engine/engine.mjs";
-import { generate } from "./engine/generate.mjs";
+/** @import { Cache } from "../../../tinytorch/browser/cache.mjs" */
+/** @import { Model } from "../../../tinytorch/browser/model.mjs" */
 
-const wasm = await WebAssembly.compileStreaming(fetch("./engine/kernels.wasm"));
+const ENGINE = "./engine"; // where the tests' folder has the package's modules
 
-/** Load a GGUF file as it arrives. */
+/** @type {typeof import("../../../tinytorch/browser/engine.mjs")} */
+const { createEngine } = await import(`${ENGINE}/engine.mjs`);
+/** @type {typeof import("../../../tinytorch/browser/generate.mjs")} */
+const { generate } = await import(`${ENGINE}/generate.mjs`);
+const wasm = await WebAssembly.compileStreaming(fetch(`${ENGINE}/kernels.wasm`));
+
+/**
+ * Load a GGUF file as it arrives.
+ *
+ * @param {string} name
+ */
 async function load(name) {
   const response = await fetch(name, { cache: "no-store" });
   const fileBytes = Number(response.headers.get("Content-Length"));
   const engine = await createEngine({ wasm, fileBytes });
+  if (!response.body) throw new Error(`${name} has no body`);
   const reader = response.body.getReader();
   let offset = 0;
   for (;;) {
@@ -20,17 +31,25 @@ async function load(name) {
   }
 }
 
-/** The message of the error that a function throws, or null. */
+/**
+ * The message of the error that a function throws, or null.
+ *
+ * @param {() => unknown} action
+ */
 async function errorOf(action) {
   try {
     await action();
   } catch (error) {
-    return error.message;
+    return /** @type {Error} */ (error).message;
   }
   return null;
 }
 
-/** Float32 numbers as text, without a digit lost. */
+/**
+ * Float32 numbers as text, without a digit lost.
+ *
+ * @param {Float32Array} numbers
+ */
 function encoded(numbers) {
   const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
   let text = "";
@@ -40,8 +59,16 @@ function encoded(numbers) {
   return btoa(text);
 }
 
-/** Logits of a text fed in chunks of some sizes, one (T * vocab) array. */
+/**
+ * Logits of a text fed in chunks of some sizes, one (T * vocab) array.
+ *
+ * @param {Model} model
+ * @param {number[]} tokens
+ * @param {number[]} sizes
+ * @param {Cache | null} cache
+ */
 function feed(model, tokens, sizes, cache) {
+  /** @type {Float32Array[]} */
   const parts = [];
   let at = 0;
   for (const size of sizes) {
@@ -58,11 +85,15 @@ function feed(model, tokens, sizes, cache) {
   return all;
 }
 
+/**
+ * @template Item
+ * @param {AsyncIterable<Item>} iterator
+ */
 async function collect(iterator) {
+  /** @type {Item[]} */
   const items = [];
   for await (const item of iterator) items.push(item);
   return items;
 }
 
-Object.assign(window, { collect, encoded, errorOf, feed, generate, load });
-window.isReady = true;
+Object.assign(window, { collect, encoded, errorOf, feed, generate, load, isReady: true });

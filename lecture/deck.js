@@ -1,0 +1,44 @@
+"use strict";
+// Starts reveal.js, fits the live figures into their slides, and lets keys leave a figure.
+
+const NATURAL_WIDTH = 740; // pixels that a figure was drawn for
+
+Reveal.initialize({
+  width: 1280,
+  height: 720,
+  margin: 0,
+  center: false,
+  hash: true,
+  transition: "none",
+  slideNumber: "c/t",
+  controls: false,
+  pdfMaxPagesPerSlide: 1,
+  plugins: [RevealNotes],
+});
+
+/** Make a figure as large as its place allows. */
+function fit(frame, height) {
+  const { clientWidth, clientHeight } = frame.parentElement;
+  const scale = Math.min(clientWidth / NATURAL_WIDTH, clientHeight / height);
+  const left = (clientWidth - NATURAL_WIDTH * scale) / 2;
+  Object.assign(frame.style, {
+    width: `${NATURAL_WIDTH}px`,
+    height: `${clientHeight / scale}px`,
+    transform: `translateX(${left}px) scale(${scale})`,
+  });
+}
+
+/** What keys do that a figure has no use for; a presenter's remote sends the first two. */
+const KEYS = { PageDown: () => Reveal.next(), PageUp: () => Reveal.prev(), Escape: () => {} };
+
+addEventListener("message", ({ source, data }) => {
+  const frames = [...document.querySelectorAll("iframe")];
+  const frame = frames.find(({ contentWindow }) => contentWindow === source);
+  if (!frame) return;
+  if (data.height) fit(frame, data.height);
+  if (Object.hasOwn(KEYS, data.key)) {
+    frame.blur();
+    focus();
+    KEYS[data.key]();
+  }
+});

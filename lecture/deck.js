@@ -1,8 +1,6 @@
 "use strict";
 // Starts reveal.js, fits the live figures into their slides, and lets keys leave a figure.
 
-const NATURAL_WIDTH = 740; // pixels that a figure was drawn for
-
 Reveal.initialize({
   width: 1280,
   height: 720,
@@ -16,13 +14,13 @@ Reveal.initialize({
   plugins: [RevealNotes],
 });
 
-/** Make a figure as large as its place allows. */
-function fit(frame, height) {
+/** Make a figure of this size as large as its place allows. */
+function fit(frame, { width, height }) {
   const { clientWidth, clientHeight } = frame.parentElement;
-  const scale = Math.min(clientWidth / NATURAL_WIDTH, clientHeight / height);
-  const left = (clientWidth - NATURAL_WIDTH * scale) / 2;
+  const scale = Math.min(clientWidth / width, clientHeight / height);
+  const left = (clientWidth - width * scale) / 2;
   Object.assign(frame.style, {
-    width: `${NATURAL_WIDTH}px`,
+    width: `${width}px`,
     height: `${clientHeight / scale}px`,
     transform: `translateX(${left}px) scale(${scale})`,
   });
@@ -35,7 +33,7 @@ addEventListener("message", ({ source, data }) => {
   const frames = [...document.querySelectorAll("iframe")];
   const frame = frames.find(({ contentWindow }) => contentWindow === source);
   if (!frame) return;
-  if (data.height) fit(frame, data.height);
+  if (data.size) fit(frame, data.size);
   if (Object.hasOwn(KEYS, data.key)) {
     frame.blur();
     focus();

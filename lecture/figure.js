@@ -1,11 +1,16 @@
 "use strict";
-// Tells the deck how tall the figure is, and which keys it has no use for.
+// Tells the deck how large the figure is, and which keys it has no use for.
 
 const LEAVING = ["PageDown", "PageUp", "Escape"];
 
 const tell = (message) => parent.postMessage(message, "*");
 
-new ResizeObserver(() => tell({ height: document.body.offsetHeight })).observe(document.body);
+function tellSize() {
+  const { offsetWidth: width, offsetHeight: height } = document.body;
+  tell({ size: { width, height } });
+}
+
+new ResizeObserver(tellSize).observe(document.body);
 
 addEventListener(
   "keydown",

@@ -50,10 +50,10 @@ class Book:
         self.site = site
         self.page = cache(self._read)
 
-    def _read(self, name: str) -> BeautifulSoup:
+    def _read(self, name: str) -> BeautifulSoup | None:
         file = (self.site / "book" / name).with_suffix(".html")
         if not file.is_file():
-            raise LectureError(f"{file} is missing: run `make book` first")
+            return None
         return BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
 
     def find(self, reference: Reference) -> Tag:
@@ -62,9 +62,15 @@ class Book:
         Raises
         ------
         LectureError
-            If the built page has no such label.
+            If there is no such page, or it has no such label.
         """
-        element = self.page(reference.page).find(id=reference.label)
+        page = self.page(reference.page)
+        if page is None:
+            raise LectureError(
+                f"{reference}: {self.site} has no such page; is it in _toc.yml? "
+                "If so, run `make book` first"
+            )
+        element = page.find(id=reference.label)
         if element is None:
             raise LectureError(
                 f"{reference}: the built page has no element with this label; "

@@ -24,6 +24,8 @@ FIGURES = [
     if reference.kind == "live"
 ]
 LARGEST = 5 * 2**20
+FRAME = "section.present iframe"
+AT = "Reveal.getIndices().h"
 
 OVERFLOWING = """() => [...document.querySelectorAll("section.present :is(.slide, .slide *)")]
   .filter((e) => e.clientHeight && !e.closest("svg, math, .picture"))
@@ -79,13 +81,11 @@ def test_every_slide_fits_and_nothing_goes_wrong(browser, deck_url):
     with opened(browser, f"{deck_url}/index.html", deck_url, **WINDOW) as (page, problems, _):
         assert page.evaluate("Reveal.getTotalSlides()") == len(SLIDES)
         for index, slide in enumerate(SLIDES):
-            assert page.evaluate("Reveal.getIndices().h") == index
+            page.wait_for_function(f"{AT} === {index}")
             present = page.locator("section.present")
             assert present.locator("h2").inner_text().strip(), slide.title
             if frames := present.locator("iframe").all():
-                expect(
-                    page.frame_locator("section.present iframe").locator(".tt-w")
-                ).to_be_visible()
+                expect(page.frame_locator(FRAME).locator(".tt-w")).to_be_visible()
                 expect(frames[0]).to_have_attribute("style", re.compile("scale"))
             assert page.evaluate(OVERFLOWING) == [], slide.title
             assert page.evaluate(OUTSIDE) == [], slide.title
@@ -99,9 +99,10 @@ def test_notes_say_how_long_each_slide_takes(browser, deck, deck_url):
             page.keyboard.press("s")
         speaker = popup.value
         notes = speaker.locator(".speaker-controls-notes .value")
-        expect(notes).to_contain_text("1 minute.")
+        loaded = 30_000  # milliseconds: it loads the deck twice more
+        expect(notes).to_contain_text("1 minute.", timeout=loaded)
         page.keyboard.press("ArrowRight")
-        expect(notes).to_contain_text("2 minutes.")
+        expect(notes).to_contain_text("2 minutes.", timeout=loaded)
         timings = page.locator("section[data-timing]").evaluate_all(
             "sections => sections.map((section) => Number(section.dataset.timing))"
         )
@@ -109,13 +110,14 @@ def test_notes_say_how_long_each_slide_takes(browser, deck, deck_url):
         assert problems == []
 
 
-FRAME = "section.present iframe"
-AT = "Reveal.getIndices().h"
-
-
 CONTROL = ".tt-w :is(input[type=range], input[type=radio]:checked):visible"
 FOCUSED = {"redundancy-stepper": ".tt-w"}
 """What takes the keys: of most figures the first slider or choice."""
+
+
+SEEN = """() => [...document.querySelectorAll(".tt-w > :not(.tt-unseen)")]
+  .map((e) => e.outerHTML).join("")"""
+"""A figure without what it tells screen readers a moment later."""
 
 
 def test_a_figure_keeps_its_keys_and_gives_them_back(browser, deck):
@@ -123,21 +125,21 @@ def test_a_figure_keeps_its_keys_and_gives_them_back(browser, deck):
     with opened(browser, url, "file://", **WINDOW) as (page, problems, _):
         for index, label in FIGURES:
             page.evaluate("(index) => Reveal.slide(index)", index)
-            figure = page.frame_locator(FRAME)
-            shown, control = figure.locator(".tt-w"), figure.locator(FOCUSED.get(label, CONTROL))
-            control.first.focus()
-            before = shown.inner_html()
+            figure = page.locator(FRAME).element_handle().content_frame()
+            figure.locator(FOCUSED.get(label, CONTROL)).first.focus()
+            before = figure.evaluate(SEEN)
             page.keyboard.press("ArrowRight")
-            assert shown.inner_html() != before, label
+            figure.wait_for_function(f"(before) => ({SEEN})() !== before", arg=before)
             assert page.evaluate(AT) == index
 
             page.keyboard.press("Escape")
             page.wait_for_function("document.activeElement === document.body")
-            after = shown.inner_html()
+            after = figure.evaluate(SEEN)
             page.keyboard.press("b")
-            assert page.evaluate("Reveal.isPaused()")
+            page.wait_for_function("Reveal.isPaused()")
             page.keyboard.press("b")
-            assert shown.inner_html() == after, label
+            page.wait_for_function("!Reveal.isPaused()")
+            assert figure.evaluate(SEEN) == after, label
             page.keyboard.press("ArrowRight")
             page.wait_for_function(f"{AT} === {index + 1}")
         assert problems == []

@@ -14,7 +14,11 @@ Reveal.initialize({
   plugins: [RevealNotes],
 });
 
-/** Make a figure of this size as large as its place allows. */
+/**
+ * Make a figure of this size as large as its place allows.
+ * @param {HTMLIFrameElement} frame
+ * @param {{ width: number, height: number }} size
+ */
 function fit(frame, { width, height }) {
   const { clientWidth, clientHeight } = frame.parentElement;
   const scale = Math.min(clientWidth / width, clientHeight / height);

@@ -13,7 +13,7 @@ SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve lab notebooks links test check lint look pictures browser binder-check hub-check dist model wasm \
-	bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
+	bench bench-browser bench-serving bench-grading slides assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
@@ -22,6 +22,9 @@ help:  ## List the targets
 book: $(VENV)/book.done model  ## Build the website
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is at file://$(CURDIR)/$(SITE)"
+
+slides: book  ## Build the slides of the lecture; with PUBLISH=1 the website offers them
+	$(BIN)/python -m lecture $(if $(PUBLISH),--publish)
 
 serve: $(VENV)/serve.done model  ## Serve the website, and build it again when a file changes
 	$(BIN)/jupyter-book config sphinx .

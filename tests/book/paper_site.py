@@ -92,7 +92,8 @@ SECOND = (
 )
 WORDS = (
     f'<section id="words">{heading(1, "Words", "words")}'
-    '<dl><dt id="term-Cache">Cache</dt><dd><p>What <ul><li>is kept.</li></ul></p></dd></dl></section>'
+    '<dl><dt id="term-Cache">Cache</dt><dd><p>What <ul><li>is kept.</li></ul></p></dd></dl>'
+    "</section>"
 )
 SMALL = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0L9 9"/></svg>'
 

@@ -49,7 +49,7 @@ ACCESSIBILITY = (
     ),
 )
 COVER = """<!doctype html><meta charset="utf-8"><style>
-body {{ margin: 0; height: 960px; color: #fff; background: #14324a; font: 24px sans-serif; }}
+body {{ margin: 0; height: 960px; color: #fff; background: #14304a; font: 24px sans-serif; }}
 img {{ display: block; width: 420px; padding: 150px 90px 60px; }}
 h1 {{ margin: 0 50px 30px; font-size: 56px; line-height: 1.1; }} p {{ margin: 0 50px; }}
 </style><img src="{logo}" alt=""><h1>{title}</h1><p>{authors}</p>"""

@@ -1,6 +1,8 @@
 """What the chapter's PDF and EPUB are made of, and what is found when something is wrong."""
 
+import re
 import zipfile
+from math import hypot
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -8,9 +10,11 @@ import pytest
 from chapter_paper import FILES, FOLDER, epub_check, offer
 from chapter_paper.book import Book, gather
 from chapter_paper.epub import write_epub
+from chapter_paper.hatch import PATH, with_lines
 from chapter_paper.site import PaperError
 
 from tests.book.paper_site import write_site
+from tinytorch.analysis.drawings import Drawing
 
 ADDRESS = "https://someone.github.io/fork/"
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -186,6 +190,22 @@ def test_the_same_sources_give_the_same_epub(book, epub, tmp_path):
 def test_no_paragraph_holds_a_list(epub):
     assert [list(p.iter(f"{HTML}ul")) for p in parsed(epub)["words.xhtml"].iter(f"{HTML}p")] == []
     assert len(list(parsed(epub)["words.xhtml"].iter(f"{HTML}ul"))) == 1
+
+
+def test_a_hatch_is_printed_as_lines_that_cover_what_the_pattern_does():
+    drawn = Drawing(60, "Computed again")
+    drawn.box(3, 5, 70, 40, "again", opacity=0.5)
+    root = ElementTree.fromstring(with_lines(drawn.svg()))
+    assert not [element for element in root.iter() if "url(" in element.get("fill", "")]
+    (path,) = [element for element in root.iter(PATH) if element.get("stroke-opacity")]
+    ends = [float(x) for x in re.findall(r"[\d.]+", path.get("d"))]
+    lines = list(zip(ends[::4], ends[1::4], ends[2::4], ends[3::4], strict=True))
+    assert all(x0 + y0 == pytest.approx(x1 + y1, abs=0.02) for x0, y0, x1, y1 in lines)
+    assert all(3 <= x <= 73 for x in ends[::2])
+    assert all(5 <= y <= 45 for y in ends[1::2])
+    # A tile is 5 wide, and its half line 1.5: that is the share of the rectangle that is inked.
+    length = sum(hypot(x1 - x0, y1 - y0) for x0, y0, x1, y1 in lines)
+    assert length * float(path.get("stroke-width")) == pytest.approx(70 * 40 * 1.5 / 5, rel=0.05)
 
 
 def rewritten(epub: Path, name: str, old: str, new: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from bs4 import Tag
@@ -21,6 +22,9 @@ REPEATED = ["exercise-content", "solution-content"]
 
 BLOCKS = ["p", "ul", "ol", "dl", "div", "pre", "table"]
 """What Sphinx puts into paragraphs of docstrings, and no paragraph may hold."""
+
+EMOJI = "✅"
+"""What myst-nb writes for a page that was executed. Few fonts for paper have it."""
 
 ATTRIBUTES = ("tabindex", "aria-describedby")
 WITHOUT_VIEW = "AnswerField"
@@ -54,6 +58,8 @@ def prepare(page: Page, address: Callable[[Page, str], Tag]) -> None:
         show_fallback(page, element, address)
     for element in body.select("details:not(.hide)"):
         unfold(element)
+    for text in body.find_all(string=re.compile(EMOJI)):
+        text.replace_with(text.replace(EMOJI, "✓"))
     for paragraph in body.find_all("p"):
         if paragraph.find(BLOCKS):
             paragraph.name = "div"

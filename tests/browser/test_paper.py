@@ -79,12 +79,20 @@ def test_it_says_what_it_is(reader):
 def test_what_is_wrong_is_found(printed, browser):
     book, _ = printed
     tab = browser.new_page()
-    tab.set_content("<h1>Something else</h1>" + "<canvas style='background: red'></canvas>")
+    blank = "<div style='break-before: page; height: 1px'></div>"
+    tab.set_content(f"<h1>Something else</h1><p>One<p>Two<p>Three<canvas></canvas>{blank}")
     tab.evaluate("document.querySelector('canvas').getContext('2d').fillRect(0, 0, 9, 9)")
     other = tab.pdf(outline=True, tagged=True)
     tab.close()
     faults = "\n".join(pdf_check.faults(other, book, num_solutions=2))
-    for words in ("outline", "no link", "begins with 'Words'", "GenerationPlayer", "0 solutions"):
+    for words in (
+        "outline",
+        "no link",
+        "begins with 'Words'",
+        "GenerationPlayer",
+        "0 solutions",
+        "page 2 is blank",
+    ):
         assert words in faults
     assert "no vector" in faults
 

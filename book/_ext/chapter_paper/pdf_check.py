@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -12,20 +13,22 @@ from pypdf.generic import DictionaryObject
 from chapter_paper.book import Book
 from chapter_paper.site import words
 
+SHOWN = re.compile(rb"\bT[jJ]\b|\b[fSB]\*?\n")
+"""Where a sheet's content shows letters, or fills or draws a line."""
+
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
 def faults(pdf: bytes, book: Book, num_solutions: int) -> list[str]:
     """Return what is wrong with a PDF of a book whose sources have a number of solutions."""
     reader = PdfReader(io.BytesIO(pdf))
-    texts = [joined(page.extract_text()) for page in reader.pages]
     return [
         *wrong_outline(reader, book),
         *wrong_links(reader),
-        *wrong_order(texts, book),
-        *lost_addresses("".join(texts), book),
-        *wrong_solutions("".join(texts), num_solutions),
-        *(f"page {i} is blank" for i, text in enumerate(texts, start=1) if len(text) < 20),
+        *wrong_order(reader, book),
+        *lost_addresses(reader, book),
+        *wrong_solutions(reader, num_solutions),
+        *(f"page {i} is blank" for i in blank(reader)),
         *(
             f"page {i} holds {name}, which is no vector"
             for i, page in enumerate(reader.pages, start=1)
@@ -86,31 +89,51 @@ def wrong_links(reader: PdfReader) -> Iterator[str]:
         yield "no link leads inside the book"
 
 
-def wrong_order(texts: list[str], book: Book) -> Iterator[str]:
-    """Look for each page's title at the top of a sheet, behind the page before it."""
-    place = 2  # behind the title page and the first sheet of the contents
+def wrong_order(reader: PdfReader, book: Book) -> Iterator[str]:
+    """Look whether each page begins on a sheet of its own, with its title, in their order."""
+    last = 0
     for page in book.pages:
+        begin = first_sheet(reader, page.name)
+        shown = "" if begin is None else joined(reader.pages[begin].extract_text())
         title = joined(page.title)
-        later = [i for i in range(place, len(texts)) if title in texts[i][: 3 * len(title) + 20]]
-        if later:
-            place = later[0] + 1
+        if title not in shown[: 3 * len(title) + 20] or begin <= last:
+            yield f"no sheet after {last + 1} begins with {page.title!r}"
         else:
-            yield f"no sheet after {place} begins with {page.title!r}"
+            last = begin
 
 
-def lost_addresses(text: str, book: Book) -> Iterator[str]:
-    """Look for the address of each live figure."""
-    for page in book.pages:
-        for address in page.body.select(".live-address"):
-            if joined(address.get_text()) not in text:
-                yield f"the address {address.get_text()} is not printed"
+def first_sheet(reader: PdfReader, name: str) -> int | None:
+    """Return the sheet on which a page begins, counted from 0, if a link leads to it."""
+    known = reader.named_destinations
+    target = known.get(name) or known.get(f"/{name}")
+    return None if target is None else reader.get_destination_page_number(target)
 
 
-def wrong_solutions(text: str, expected: int) -> Iterator[str]:
-    """Count what leads back from the solutions to their exercises."""
-    found = text.count(joined("Back to the exercise"))
+def lost_addresses(reader: PdfReader, book: Book) -> Iterator[str]:
+    """Look for the address of each live figure: a link, or words where nobody knows the website."""
+    linked = {str(link.get("/A", {}).get("/URI")) for link in links(reader)}
+    expected = [place for page in book.pages for place in page.body.select(".live-address")]
+    if any(place.name != "a" for place in expected):
+        text = "".join(joined(page.extract_text()) for page in reader.pages)
+    for place in expected:
+        found = place["href"] in linked if place.name == "a" else joined(place.get_text()) in text
+        if not found:
+            yield f"the address {place.get_text()} is not printed"
+
+
+def wrong_solutions(reader: PdfReader, expected: int) -> Iterator[str]:
+    """Count the solutions of the outline."""
+    found = sum(title.startswith("Solution to ") for title in titles(reader.outline))
     if found != expected:
         yield f"{found} solutions are printed, the sources have {expected}"
+
+
+def blank(reader: PdfReader) -> Iterator[int]:
+    """Yield the numbers of the sheets that show at most a running title and a number."""
+    for i, page in enumerate(reader.pages, start=1):
+        content = page.get_contents()
+        if content is None or len(SHOWN.findall(content.get_data())) <= 2:
+            yield i
 
 
 def rasters(page: PageObject) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from chapter_paper import pdf, pdf_check
@@ -14,14 +15,18 @@ from tests.book.paper_site import write_site
 ADDRESS = "https://someone.github.io/fork/"
 
 
-@pytest.fixture(scope="module")
-def printed(browser, tmp_path_factory) -> tuple[Book, bytes]:
-    root = tmp_path_factory.mktemp("paper")
+def print_small(browser, root: Path, address: str) -> tuple[Book, bytes]:
+    """Print the small book of a website at an address."""
     site = write_site(root)
-    book = gather(root, site, ADDRESS)
+    book = gather(root, site, address)
     file = root / "paper.html"
     file.write_text(pdf.document(book, str(site)), encoding="utf-8")
     return book, pdf.finished(pdf.print_book(browser, file), book)
+
+
+@pytest.fixture(scope="module")
+def printed(browser, tmp_path_factory) -> tuple[Book, bytes]:
+    return print_small(browser, tmp_path_factory.mktemp("paper"), ADDRESS)
 
 
 @pytest.fixture
@@ -38,6 +43,16 @@ def sheet_with(reader: PdfReader, words: str) -> int:
 def test_nothing_is_wrong_with_it(printed):
     book, data = printed
     assert pdf_check.faults(data, book, num_solutions=2) == []
+
+
+def test_nothing_is_wrong_with_that_of_a_website_without_address(browser, tmp_path):
+    book, data = print_small(browser, tmp_path, "")
+    assert pdf_check.faults(data, book, num_solutions=2) == []
+    for page in book.pages:
+        for place in page.body.select(".live-address"):
+            place.string = "elsewhere.html"
+    faults = pdf_check.faults(data, book, num_solutions=2)
+    assert faults == ["the address elsewhere.html is not printed"]
 
 
 def test_the_outline_has_every_heading(reader):

@@ -12,8 +12,8 @@ SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD
 	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test check lint look pictures browser binder-check hub-check dist model wasm \
-	bench bench-browser bench-serving bench-grading slides assignment grade regrade similarity constraints clean
+.PHONY: help book serve lab notebooks paper slides links test check lint look pictures browser binder-check hub-check \
+	dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
@@ -36,6 +36,10 @@ lab: $(VENV)/lab.done model  ## Open the pages as notebooks in JupyterLab
 
 notebooks: $(VENV)/book.done  ## Write the pages as notebooks for Colab to _build/notebooks
 	$(BIN)/python book/_ext/notebooks.py
+
+paper: $(VENV)/dev.done book  ## Write the chapter as PDF and EPUB, check both, and offer them on the website
+	$(BIN)/python -m tests.browser.installed paper
+	PYTHONPATH=book/_ext $(BIN)/python -m chapter_paper
 
 links: $(VENV)/book.done model  ## Check that the links to other sites still work
 	$(BIN)/jupyter-book build . --builder linkcheck

@@ -1,9 +1,13 @@
-"""Find what the tests need of Debian, or install it: ``python -m tests.browser.installed``."""
+"""Find what the tests need of Debian, or install it: ``python -m tests.browser.installed``.
+
+With the word ``paper``, that is what `make paper` needs.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.browser.axe import install_axe
@@ -17,6 +21,15 @@ DEBIAN = {
     "xvfb": lambda: shutil.which("Xvfb"),
 }
 """Debian's packages, and what tells that one is there."""
+
+PAPER = {
+    "chromium": lambda: find_chromium(),
+    "epubcheck": lambda: shutil.which("epubcheck"),
+    "fonts-dejavu": lambda: has_font("DejaVu Sans Mono"),
+    "fonts-texgyre": lambda: has_font("TeX Gyre Pagella"),
+    "fonts-texgyre-math": lambda: has_font("TeX Gyre Pagella Math"),
+}
+"""The same for a PDF and an EPUB. Without a font, Chromium takes another one."""
 
 
 def find_chromium() -> str | None:
@@ -39,10 +52,20 @@ def find_minibrowser() -> str | None:
     return str(paths[-1]) if paths else None
 
 
-def install() -> None:
+def has_font(family: str) -> bool:
+    """Whether fontconfig, which Chromium brings along, knows a font of just this name."""
+    if shutil.which("fc-list") is None:
+        return False
+    run = subprocess.run(
+        ["fc-list", f":family={family}"], capture_output=True, text=True, check=True
+    )
+    return bool(run.stdout.strip())
+
+
+def install(packages: dict[str, Callable[[], object]]) -> None:
     """Install Debian's packages where that is possible, else let Playwright download Chromium."""
     if shutil.which("apt-get") and os.geteuid() == 0:
-        missing = [package for package, is_there in DEBIAN.items() if not is_there()]
+        missing = [package for package, is_there in packages.items() if not is_there()]
         if missing:
             subprocess.run(["apt-get", "update", "-qq"], check=True)
             subprocess.run(["apt-get", "install", "-y", "-qq", *missing], check=True)
@@ -51,7 +74,9 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    install()
-    install_axe()
-    for package, is_there in DEBIAN.items():
+    packages = PAPER if sys.argv[1:] == ["paper"] else DEBIAN
+    install(packages)
+    if packages is DEBIAN:
+        install_axe()
+    for package, is_there in packages.items():
         print(f"{package}: {'there' if is_there() else 'not there'}")

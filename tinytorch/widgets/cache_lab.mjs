@@ -32,7 +32,7 @@ export function render({ model, el, signal }) {
   const { element: status, say, stop: stopStatus } = announcer();
   const record = model.get("record");
   const names = Object.keys(record.runs);
-  const recordedWhen = model.site ? "this page was built" : "this cell ran";
+  const recordedWhen = model.site ? `${model.site.built} was built` : "this cell ran";
   let measured = {}; // whole runs of the engine, by switch
   let own = null; // the reader's beginning, once something was run on it
   let running = null; // { name, run, read }, while the engine works

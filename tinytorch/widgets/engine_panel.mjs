@@ -79,8 +79,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     const alert = problem && problemLine(problem);
     if (isFile) return show(...[alert, fileField()].filter(Boolean));
     const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
-    const about =
-      "SmolLM2-135M-Instruct, from this website alone. It stays in this browser until you remove it.";
+    const about = `SmolLM2-135M-Instruct, from ${site.from}. It stays in this browser until you remove it.`;
     show(...[alert, row(load, note(about))].filter(Boolean));
     if (!problem) offerKept();
   }
@@ -182,7 +181,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   }
 
   if (size) ask();
-  else if (site) show(note("This website was built without the model: figures show recordings."));
+  else if (site) show(note(site.without));
   signal?.addEventListener("abort", close);
   return { element, engine: () => engine, fail, clear, stop: close };
 }

@@ -2,8 +2,41 @@
 
 const NEAR = 400; // pixels
 
+/** How a text becomes a value of a view, by the type of the value. */
+export const CASTS = { number: Number, boolean: (text) => text === "true", string: String };
+
+/** The figure that the page's address names, and the view that it asks for. */
+export function linkedView() {
+  const [name, ...rest] = location.hash.slice(1).split("&");
+  return { name, state: new URLSearchParams(rest.join("&")) };
+}
+
+/** Call `arrive` once, when an element is near the window, or at a key: Tab must find its controls. */
+export function whenNear(element, arrive, signal) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < innerHeight + NEAR && bottom > -NEAR) {
+    arrive();
+    return;
+  }
+  const come = () => {
+    end();
+    arrive();
+  };
+  const observer = new IntersectionObserver(
+    (entries) => entries.some(({ isIntersecting }) => isIntersecting) && come(),
+    { rootMargin: `${NEAR}px` },
+  );
+  function end() {
+    observer.disconnect();
+    removeEventListener("keydown", come, true);
+  }
+  observer.observe(element);
+  addEventListener("keydown", come, true);
+  signal?.addEventListener("abort", end);
+}
+
 /** Values and listeners: the part of a Jupyter widget's model that a view uses. */
-class PageModel {
+export class PageModel {
   #values;
   #listeners = new Map();
   #name;
@@ -27,22 +60,26 @@ class PageModel {
   }
   save_changes() {}
 
-  /** The page's address with what differs from the first view. */
-  viewLink() {
+  /** What differs from the first view. */
+  state() {
     const state = new URLSearchParams();
     for (const [key, value] of Object.entries(this.get("first_view"))) {
       if (this.get(key) !== value) state.set(key, this.get(key));
     }
+    return state;
+  }
+
+  /** The page's address with that state. */
+  viewLink() {
     const url = new URL(location.href);
-    url.hash = [this.#name, state].filter(String).join("&");
+    url.hash = [this.#name, this.state()].filter(String).join("&");
     return url.href;
   }
 
   /** Take the values of such an address, of the types that the first view has. */
   follow(state) {
-    const casts = { number: Number, boolean: (text) => text === "true", string: String };
     for (const [key, value] of Object.entries(this.get("first_view"))) {
-      this.set(key, state.has(key) ? casts[typeof value](state.get(key)) : value);
+      this.set(key, state.has(key) ? CASTS[typeof value](state.get(key)) : value);
     }
   }
 }
@@ -87,46 +124,33 @@ class Figure {
     this.#model?.follow(state);
     this.#element.scrollIntoView({ block: "start" });
   }
-
-  /** Show the figure when it is near the window, or at a key: Tab must find its controls. */
-  showWhenNear() {
-    const { top, bottom } = this.#element.getBoundingClientRect();
-    if (top < innerHeight + NEAR && bottom > -NEAR) {
-      this.show();
-      return;
-    }
-    const observer = new IntersectionObserver(
-      (entries) => entries.some(({ isIntersecting }) => isIntersecting) && arrive(),
-      { rootMargin: `${NEAR}px` },
-    );
-    const arrive = () => {
-      observer.disconnect();
-      removeEventListener("keydown", arrive, true);
-      this.show();
-    };
-    observer.observe(this.#element);
-    addEventListener("keydown", arrive, true);
-  }
 }
 
 /**
  * The host of a page: a function that shows all widgets of a name, and lets a link's fragment
- * choose a view. Views find in `model.site` where the engine is, and the size of its model.
+ * choose a view. Views find in `model.site` where the engine is, the size of its model, and how to
+ * speak of the place where they are.
  */
 export function host(scriptUrl, modelBytes) {
-  const site = { engine: modelBytes && new URL("browser/engine.js", scriptUrl).href, modelBytes };
+  const site = {
+    engine: modelBytes && new URL("browser/engine.js", scriptUrl).href,
+    modelBytes,
+    built: "this page",
+    from: "this website alone",
+    without: "This website was built without the model: figures show recordings.",
+  };
   const figures = new Map();
   function follow() {
-    const [name, ...rest] = location.hash.slice(1).split("&");
-    figures.get(name)?.follow(new URLSearchParams(rest.join("&")));
+    const { name, state } = linkedView();
+    figures.get(name)?.follow(state);
   }
   addEventListener("hashchange", follow);
   return function show(name, { render }) {
     for (const element of document.querySelectorAll(`[data-afm="${name}"]`)) {
       const figure = new Figure(element, name, render, site);
       figures.set(name, figure);
-      figure.showWhenNear();
+      whenNear(element, () => figure.show());
     }
-    if (location.hash.slice(1).split("&")[0] === name) follow();
+    if (linkedView().name === name) follow();
   };
 }

@@ -12,7 +12,7 @@ SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD
 	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks links test check lint look pictures browser binder-check hub-check dist model wasm \
+.PHONY: help book serve lab notebooks embed links test check lint look pictures browser binder-check hub-check dist model wasm \
 	bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -33,6 +33,9 @@ lab: $(VENV)/lab.done model  ## Open the pages as notebooks in JupyterLab
 
 notebooks: $(VENV)/book.done  ## Write the pages as notebooks for Colab to _build/notebooks
 	$(BIN)/python book/_ext/notebooks.py
+
+embed: book  ## Write the figures for other websites, with snippets to copy, to _build/embed
+	$(BIN)/python book/_ext/embed.py
 
 links: $(VENV)/book.done model  ## Check that the links to other sites still work
 	$(BIN)/jupyter-book build . --builder linkcheck

@@ -85,7 +85,7 @@ def test_a_snippet_takes_along_the_view_that_is_shown(browser, embed_url, tmp_pa
 
 def test_where_nothing_can_be_copied_the_snippet_is_selected(browser, embed_url):
     with opened(browser, embed_url, embed_url) as (page, _, _):
-        page.evaluate("navigator.clipboard.writeText = () => Promise.reject()")
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
         page.get_by_role("button", name="Copy the snippet: MyST Markdown").click()
         expect(page.locator("#status")).to_contain_text("selected")
         assert page.evaluate("String(getSelection())").startswith("```{anywidget} http")

@@ -24,11 +24,15 @@ PAGE = """\
 """
 
 
+def write_folder(folder: Path) -> Path:
+    """Write the folder of the built site's figures; return that of the version."""
+    return write_embed(SITE, folder, reading_order())[0].parent
+
+
 @contextmanager
-def embed_served(folder: Path, headers: dict[str, str] = READABLE) -> Iterator[str]:
-    """Write the folder of the built site's figures, serve it, and yield its version's address."""
-    files = write_embed(SITE, folder, reading_order())
-    with serve(files[0].parent, headers) as url:
+def embed_served(folder: Path) -> Iterator[str]:
+    """Write that folder, serve it to every page, and yield its version's address."""
+    with serve(write_folder(folder), READABLE) as url:
         yield f"{url}/"
 
 

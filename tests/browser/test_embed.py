@@ -228,7 +228,7 @@ WRONG = {
     "src": (figure("CacheLab", "Instead.", src="http://["), r"src: “http://\[/” is no address"),
     "data": (
         figure("CacheLab", "Instead.", data_="Lab.json"),
-        r"/Lab\.json is not there \(status 404\)",
+        r"/Lab\.json is not there \(status 404\). Expected is a file of the script's folder",
     ),
     "other data": (
         figure("CacheLab", "Instead.", data_="LiveRace.json"),

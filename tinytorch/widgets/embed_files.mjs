@@ -37,7 +37,11 @@ async function fetchText(url, integrity, signal) {
         "Access-Control-Allow-Origin, and a policy of this page must allow it in connect-src.",
     );
   }
-  if (!response.ok) throw new EmbedError(`${url} is not there (status ${response.status}).`);
+  if (!response.ok) {
+    throw new EmbedError(
+      `${url} is not there (status ${response.status}). Expected is a file of the script's folder, or your own.`,
+    );
+  }
   return { text: await response.text(), isWhole: whole !== null };
 }
 

@@ -7,12 +7,11 @@ from embed import FOLDER
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
-from tests.browser.embeds import (
+from tests.browser.embed.courses import (
     NAMES,
     PAGE,
     READABLE,
     course,
-    embed_served,
     figure,
     page_of,
     wait_until_shown,
@@ -23,12 +22,6 @@ from tests.browser.races import WITHIN, ask_for, button, load_model, texts
 from tests.browser.server import serve
 
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"], "reduced_motion": "reduce"}
-
-
-@pytest.fixture(scope="module")
-def embed_url(tmp_path_factory):
-    with embed_served(tmp_path_factory.mktemp("embed") / "embed") as url:
-        yield url
 
 
 def test_the_websites_instructors_find_it(browser, site_url):

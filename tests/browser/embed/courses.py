@@ -29,13 +29,6 @@ def write_folder(folder: Path) -> Path:
     return write_embed(SITE, folder, reading_order())[0].parent
 
 
-@contextmanager
-def embed_served(folder: Path) -> Iterator[str]:
-    """Write that folder, serve it to every page, and yield its version's address."""
-    with serve(write_folder(folder), READABLE) as url:
-        yield f"{url}/"
-
-
 def figure(name: str, inside: str = "", **attributes: str) -> str:
     """Write an element; `data_` and the like have no underscore behind them in HTML."""
     more = "".join(f' {key.rstrip("_")}="{value}"' for key, value in attributes.items())

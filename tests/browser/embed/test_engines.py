@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.browser.embeds import NAMES, embed_served, figure, page_of
+from tests.browser.embed.courses import NAMES, figure, page_of
+from tests.browser.embed.test_figures import ALL, CALM_STYLE, DRAWN, HOSTILE
 from tests.browser.engines import Engine, chromium, wait_for
 from tests.browser.server import serve
-from tests.browser.test_embed import ALL, CALM_STYLE, DRAWN, HOSTILE
 
 SHOW = 'dispatchEvent(new KeyboardEvent("keydown", { key: "Shift" }));'
 SHOWN = """
@@ -42,14 +42,14 @@ parentNode.append(figure);
 
 
 @pytest.fixture(scope="module")
-def courses(tmp_path_factory):
+def courses(tmp_path_factory, embed_url):
     """Addresses of a calm page, a hostile one, and one with a mistake."""
     folder = tmp_path_factory.mktemp("course")
-    with embed_served(tmp_path_factory.mktemp("embed") / "embed") as url, serve(folder) as own:
+    with serve(folder) as own:
         pages = {
-            "calm": page_of(url, ALL, CALM_STYLE),
-            "hostile": page_of(url, ALL, HOSTILE),
-            "wrong": page_of(url, figure("Lab")),
+            "calm": page_of(embed_url, ALL, CALM_STYLE),
+            "hostile": page_of(embed_url, ALL, HOSTILE),
+            "wrong": page_of(embed_url, figure("Lab")),
         }
         for name, html in pages.items():
             (folder / f"{name}.html").write_text(html, encoding="utf-8")

@@ -12,7 +12,7 @@ SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD
 	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks paper slides links test check lint look pictures browser binder-check hub-check \
+.PHONY: help book serve lab notebooks paper slides embed links test check lint look pictures browser binder-check hub-check \
 	dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
@@ -40,6 +40,9 @@ notebooks: $(VENV)/book.done  ## Write the pages as notebooks for Colab to _buil
 paper: $(VENV)/dev.done book  ## Write the chapter as PDF and EPUB, check both, and offer them on the website
 	$(BIN)/python -m tests.browser.installed paper
 	PYTHONPATH=book/_ext $(BIN)/python -m chapter_paper
+
+embed: book  ## Write the figures for other websites, with snippets to copy, to _build/embed
+	$(BIN)/python book/_ext/embed.py
 
 links: $(VENV)/book.done model  ## Check that the links to other sites still work
 	$(BIN)/jupyter-book build . --builder linkcheck

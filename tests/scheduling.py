@@ -7,6 +7,7 @@ TOGETHER = {
     "tests/browser/test_engines.py": "tests/browser/other engines",
     "tests/browser/test_live_race_engines.py": "tests/browser/other engines",
     "tests/browser/test_cache_lab_engines.py": "tests/browser/other engines",
+    "tests/browser/embed/test_engines.py": "tests/browser/other engines",
     "tests/browser/loader/test_other_browsers.py": "tests/browser/other engines",
 }
 """What shares a page with a loaded model, and what shares a Firefox and a WebKit."""

@@ -16,13 +16,14 @@ DROPPED = "net::ERR_ABORTED"
 
 
 @contextmanager
-def opened(browser: Browser, url: str, host: str, **options):
+def opened(browser: Browser, url: str, *hosts: str, **options):
     """Open a page with every other host blocked; yield it with what went wrong."""
     context = browser.new_context(**options)
     page, problems, sizes = context.new_page(), [], []
+    allowed = (*hosts, "data:", "blob:")
 
     def note(request):
-        if not request.url.startswith((host, "data:", "blob:")):
+        if not request.url.startswith(allowed):
             problems.append(f"request to {request.url}")
 
     def note_failure(request):
@@ -44,7 +45,8 @@ def opened(browser: Browser, url: str, host: str, **options):
             else None
         ),
     )
-    context.route(re.compile(f"^(?!{re.escape(host)}|data:|blob:)"), lambda route: route.abort())
+    others = "|".join(map(re.escape, allowed))
+    context.route(re.compile(f"^(?!{others})"), lambda route: route.abort())
     page.goto(url, wait_until="networkidle")
     show_all_figures(page)
     try:

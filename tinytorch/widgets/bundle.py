@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from importlib.resources import files
@@ -67,6 +68,11 @@ def _names(module: str) -> list[str]:
     return ["".join(names) for names in EXPORT.findall(source(f"{module}.mjs"))]
 
 
+def _shared() -> str:
+    """Return the names that all views share."""
+    return ", ".join(name for module in SHARED for name in _names(module))
+
+
 def host_script(model_bytes: int | None = None) -> str:
     """Return what each page with a figure loads first: what figures share, and their host.
 
@@ -77,11 +83,10 @@ def host_script(model_bytes: int | None = None) -> str:
     model_bytes : int or None
         The size of the site's model, if it has one.
     """
-    shared = ", ".join(name for module in SHARED for name in _names(module))
     size = "null" if model_bytes is None else model_bytes
     body = f"{_without_modules(*SHARED, 'site')}\n" + (
         f"const show = host(document.currentScript.src, {size});\n"
-        f"globalThis.tinytorchFigures = {{ show, shared: {{ {shared} }} }};"
+        f"globalThis.tinytorchFigures = {{ show, shared: {{ {_shared()} }} }};"
     )
     return _classic(body)
 
@@ -96,12 +101,32 @@ def view_script(name: str, module: str) -> str:
     module : str
         Its view's module.
     """
-    shared = ", ".join(name for module in SHARED for name in _names(module))
     body = (
-        f"const {{ {shared} }} = tinytorchFigures.shared;\n"
+        f"const {{ {_shared()} }} = tinytorchFigures.shared;\n"
         f'tinytorchFigures.show("{name}", {_view(module)});'
     )
     return _classic(body)
+
+
+def embed_script(figures: dict[str, str], release: dict[str, object]) -> str:
+    """Return the ES module that defines the element ``<tt-figure>``, with the views of all figures.
+
+    Parameters
+    ----------
+    figures : dict of str to str
+        The module of each class.
+    release : dict
+        Its `version`, and in `files` the integrity of each file beside the script.
+    """
+    views = "\n".join(view_script(name, module) for name, module in figures.items())
+    body = COMMENT.sub("", _without_modules(*SHARED, *_parts("embed")))
+    return (
+        f"const tinytorchFigures = (() => {{\n{body}\n"
+        f"return {{ shared: {{ {_shared()} }}, "
+        f"...embed({json.dumps(release)}, import.meta.url) }};\n}})();\n"
+        f"{views}tinytorchFigures.define();\n"
+        "export default { render: tinytorchFigures.render };\n"
+    )
 
 
 def _classic(body: str) -> str:

@@ -69,7 +69,7 @@ export function render({ model, el, signal }) {
   const { element: status, say, stop: stopStatus } = announcer();
   const record = model.get("record");
   const names = Object.keys(record.runs);
-  const recordedWhen = model.site ? "this page was built" : "this cell ran";
+  const recordedWhen = model.site ? `${model.site.built} was built` : "this cell ran";
   /** @type {Record<string, WholeRun>} */
   let measured = {}; // whole runs of the engine, by switch
   /** @type {string | null} */

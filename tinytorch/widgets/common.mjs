@@ -27,6 +27,8 @@ export function h(tag, props = {}, ...children) {
 export function setAttributes(element, props) {
   for (const [name, value] of Object.entries(props)) {
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    // A page may forbid the attribute.
+    else if (name === "style") /** @type {HTMLElement} */ (element).style.cssText = String(value);
     else if (value === null || value === false) element.removeAttribute(name);
     else element.setAttribute(name, value === true ? "" : String(value));
   }

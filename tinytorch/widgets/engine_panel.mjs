@@ -121,8 +121,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     const alert = problem ? problemLine(problem) : null;
     if (isFile) return show(...[alert, fileField()].filter((part) => part !== null));
     const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
-    const about =
-      "SmolLM2-135M-Instruct, from this website alone. It stays in this browser until you remove it.";
+    const about = `SmolLM2-135M-Instruct, from ${site?.from}. It stays in this browser until you remove it.`;
     show(...[alert, row(load, note(about))].filter((part) => part !== null));
     if (!problem) offerKept();
   }
@@ -231,7 +230,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   }
 
   if (size) ask();
-  else if (site) show(note("This website was built without the model: figures show recordings."));
+  else if (site) show(note(site.without));
   signal?.addEventListener("abort", close);
   return { element, engine: () => engine, fail, clear, stop: close };
 }

@@ -142,7 +142,9 @@ export function render({ model, el, signal }) {
     const race = model.get("race");
     const newTokens = Math.max(...race.lanes.map(({ ids }) => ids.length));
     const about = `${newTokens} tokens after a prompt of ${race.prompt_length}, in NumPy.`;
-    const where = model.site ? "on the machine that built this page" : "when this cell ran";
+    const where = model.site
+      ? `on the machine that built ${model.site.built}`
+      : "when this cell ran";
     return { race, prompt: race.prompt, newTokens, title: `Recorded ${where}: ${about}` };
   };
 

@@ -6,8 +6,51 @@
 
 const NEAR = 400; // pixels
 
+/**
+ * How a text becomes a value of a view, by the type of the value.
+ *
+ * @type {Record<string, (text: string) => unknown>}
+ */
+export const CASTS = { number: Number, boolean: (text) => text === "true", string: String };
+
+/** The figure that the page's address names, and the view that it asks for. */
+export function linkedView() {
+  const [name, ...rest] = location.hash.slice(1).split("&");
+  return { name, state: new URLSearchParams(rest.join("&")) };
+}
+
+/**
+ * Call `arrive` once, when an element is near the window, or at a key: Tab must find its controls.
+ *
+ * @param {Element} element
+ * @param {() => void} arrive
+ * @param {AbortSignal} [signal]
+ */
+export function whenNear(element, arrive, signal) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < innerHeight + NEAR && bottom > -NEAR) {
+    arrive();
+    return;
+  }
+  const come = () => {
+    end();
+    arrive();
+  };
+  const observer = new IntersectionObserver(
+    (entries) => entries.some(({ isIntersecting }) => isIntersecting) && come(),
+    { rootMargin: `${NEAR}px` },
+  );
+  function end() {
+    observer.disconnect();
+    removeEventListener("keydown", come, true);
+  }
+  observer.observe(element);
+  addEventListener("keydown", come, true);
+  signal?.addEventListener("abort", end);
+}
+
 /** Values and listeners: the part of a Jupyter widget's model that a view uses. */
-class PageModel {
+export class PageModel {
   /** @type {Record<string, unknown>} */
   #values;
   /** @type {Map<string, Set<() => void>>} */
@@ -57,14 +100,19 @@ class PageModel {
     return Object.entries(/** @type {Record<string, unknown>} */ (this.get("first_view")));
   }
 
-  /** The page's address with what differs from the first view. */
-  viewLink() {
+  /** What differs from the first view. */
+  state() {
     const state = new URLSearchParams();
     for (const [key, value] of this.#firstView()) {
       if (this.get(key) !== value) state.set(key, String(this.get(key)));
     }
+    return state;
+  }
+
+  /** The page's address with that state. */
+  viewLink() {
     const url = new URL(location.href);
-    url.hash = [this.#name, state].filter(String).join("&");
+    url.hash = [this.#name, this.state()].filter(String).join("&");
     return url.href;
   }
 
@@ -74,11 +122,9 @@ class PageModel {
    * @param {URLSearchParams} state
    */
   follow(state) {
-    /** @type {Record<string, (text: string) => unknown>} */
-    const casts = { number: Number, boolean: (text) => text === "true", string: String };
     for (const [key, value] of this.#firstView()) {
       const text = state.get(key);
-      this.set(key, text === null ? value : casts[typeof value](text));
+      this.set(key, text === null ? value : CASTS[typeof value](text));
     }
   }
 }
@@ -136,43 +182,30 @@ class Figure {
     this.#model?.follow(state);
     this.#element.scrollIntoView({ block: "start" });
   }
-
-  /** Show the figure when it is near the window, or at a key: Tab must find its controls. */
-  showWhenNear() {
-    const { top, bottom } = this.#element.getBoundingClientRect();
-    if (top < innerHeight + NEAR && bottom > -NEAR) {
-      this.show();
-      return;
-    }
-    const observer = new IntersectionObserver(
-      (entries) => entries.some(({ isIntersecting }) => isIntersecting) && arrive(),
-      { rootMargin: `${NEAR}px` },
-    );
-    const arrive = () => {
-      observer.disconnect();
-      removeEventListener("keydown", arrive, true);
-      this.show();
-    };
-    observer.observe(this.#element);
-    addEventListener("keydown", arrive, true);
-  }
 }
 
 /**
  * The host of a page: a function that shows all widgets of a name, and lets a link's fragment
- * choose a view. Views find in `model.site` where the engine is, and the size of its model.
+ * choose a view. Views find in `model.site` where the engine is, the size of its model, and how to
+ * speak of the place where they are.
  *
  * @param {string} scriptUrl
  * @param {number | null} modelBytes
  */
 export function host(scriptUrl, modelBytes) {
   const engine = modelBytes && new URL("browser/engine.js", scriptUrl).href;
-  const site = { engine: engine || null, modelBytes };
+  const site = {
+    engine: engine || null,
+    modelBytes,
+    built: "this page",
+    from: "this website alone",
+    without: "This website was built without the model: figures show recordings.",
+  };
   /** @type {Map<string, Figure>} */
   const figures = new Map();
   function follow() {
-    const [name, ...rest] = location.hash.slice(1).split("&");
-    figures.get(name)?.follow(new URLSearchParams(rest.join("&")));
+    const { name, state } = linkedView();
+    figures.get(name)?.follow(state);
   }
   addEventListener("hashchange", follow);
   /**
@@ -185,8 +218,8 @@ export function host(scriptUrl, modelBytes) {
     for (const element of elements) {
       const figure = new Figure(element, name, render, site);
       figures.set(name, figure);
-      figure.showWhenNear();
+      whenNear(element, () => figure.show());
     }
-    if (location.hash.slice(1).split("&")[0] === name) follow();
+    if (linkedView().name === name) follow();
   };
 }

@@ -13,10 +13,16 @@ export type NumberKey<State> = {
   [Key in KeyOf<State>]: State[Key] extends number ? Key : never;
 }[KeyOf<State>];
 
-/** What site.mjs knows of the website; Jupyter has none. Sizes are `null` where it has no model. */
+/** What a view is told of the place where it is; Jupyter has none. No model, no address or size. */
 export interface Site {
   engine: string | null;
   modelBytes: number | null;
+  /** What was built when a recording was made: "this page". */
+  built: string;
+  /** Where the model comes from, if there is one. */
+  from: string;
+  /** What is said where there is none. */
+  without: string;
 }
 
 /** The part of a widget's model that a view uses: that of Jupyter, or PageModel of site.mjs. */

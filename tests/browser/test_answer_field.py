@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
 from tests.browser.pages import opened, violations
 from tinytorch.widgets.bundle import source
 

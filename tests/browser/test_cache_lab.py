@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import PAPER, TOUCH
 from tests.browser.figures import data_of, shown
 from tests.browser.pages import overflow, violations
 from tinytorch.widgets.cache_lab import first_difference
@@ -188,6 +189,7 @@ def test_a_link_opens_a_switch_and_the_table_has_both_texts(browser, site_url):
         expect(widget.get_by_role("radio").first).to_be_checked()
 
 
+@TOUCH
 @pytest.mark.parametrize(("page_name", "scheme"), [("bugs", "light"), ("beyond", "dark")])
 def test_nothing_keeps_readers_out(browser, site_url, page_name, scheme):
     size = {"width": 390, "height": 844}
@@ -199,6 +201,7 @@ def test_nothing_keeps_readers_out(browser, site_url, page_name, scheme):
             assert radio.bounding_box()["height"] >= 44
 
 
+@PAPER
 def test_paper_shows_both_texts(browser, site_url):
     with lab(browser, site_url, "bugs") as (page, widget):
         page.emulate_media(media="print")

@@ -4,8 +4,8 @@ import itertools
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
 from tests.browser.figures import answer, card, cells, legend, shown
 from tests.browser.pages import violations
 from tinytorch.analysis import (

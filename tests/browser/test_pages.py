@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import PAPER
 from tests.browser.pages import opened, overflow, violations
 
 PAGES = sorted(str(page.relative_to(SITE)) for page in SITE.glob("book/*.html"))
@@ -114,6 +115,7 @@ CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math
 """What would have to be scrolled to be read."""
 
 
+@PAPER
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_cut_off_on_paper(browser, site_url, path):
     size = {"width": 794, "height": 1123}  # A4 at 96 dots an inch

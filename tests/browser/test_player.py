@@ -4,8 +4,9 @@ import itertools
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
 
+from tests.browser.drivers import Locator, expect
+from tests.browser.drivers.only import TOUCH
 from tests.browser.figures import cells, data_of, legend, shown
 from tests.browser.pages import overflow, violations
 
@@ -67,6 +68,7 @@ def test_the_keyboard_moves_it(browser, site_url, from_file):
         expect(scrubber).to_have_value(str(int(stopped) - 1))
 
 
+@TOUCH
 def test_pointer_and_touch_move_it(browser, site_url, from_file):
     options = {"from_file": from_file, "has_touch": True}
     with opened_player(browser, site_url, **options) as (_, widget):
@@ -257,6 +259,7 @@ def test_no_lane_flashes_more_than_three_times_a_second(browser, site_url):
             assert all(b - a > 1000 / 3 for a, b in itertools.pairwise(times))
 
 
+@TOUCH
 def test_controls_are_large_where_fingers_use_them(browser, site_url):
     with opened_player(browser, site_url, **PHONE) as (_, widget):
         for control in widget.locator("button:visible, select:visible, summary:visible").all():

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
 
+from tests.browser.drivers import Locator, expect
+from tests.browser.drivers.only import NO_SCRIPT, TOUCH
 from tests.browser.pages import overflow, violations
 from tests.browser.single import single
 from tests.browser.test_explorers import TEXTS
@@ -200,6 +201,7 @@ def test_a_link_opens_its_view_with_one_simulation(browser):
         expect(view.get_by_role("radio", name="continuous")).to_be_checked()
 
 
+@TOUCH
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["pool too small", "same system prompt"])
 def test_it_is_accessible_in_both_themes_and_on_a_phone(browser, scheme, name):
@@ -244,6 +246,7 @@ def test_what_changed_is_announced(browser):
         expect(view.get_by_role("status")).to_contain_text("continuous: 836 tokens a second")
 
 
+@NO_SCRIPT
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_has_numbers_and_time_lines_without_javascript(browser, width):
     options = {"java_script_enabled": False, "viewport": {"width": width, "height": 900}}

@@ -1,0 +1,22 @@
+"""What not every browser can be made to do: the marks, with their reasons.
+
+`make browsers` prints them for each test that is skipped.
+"""
+
+import pytest
+
+TOUCH = pytest.mark.only(
+    "chromium", "firefox", reason="WebKitWebDriver has no touch screen and no coarse pointer"
+)
+PAPER = pytest.mark.only(
+    "chromium", reason="WebDriver and BiDi print, but do not show a page as it is printed"
+)
+NO_SCRIPT = pytest.mark.only(
+    "chromium", reason="the drivers of the others find elements by scripts in the page"
+)
+CLIPBOARD = pytest.mark.only(
+    "chromium", reason="only Chromium lets a test read the clipboard without a reader's consent"
+)
+WORKERS = pytest.mark.only(
+    "chromium", "firefox", reason="WebDriver does not tell which workers a page has"
+)

@@ -1,0 +1,194 @@
+"""WebKit for one kind of reader: who wants dark pages or not, and motion or not."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from selenium import webdriver
+from selenium.webdriver.common.proxy import Proxy as ProxySettings
+from selenium.webdriver.webkitgtk.options import Options
+from selenium.webdriver.webkitgtk.service import Service
+
+from tests.browser.drivers.webkit.proxy import Proxy
+from tests.browser.drivers.webkit.waiting import until
+from tests.browser.installed import find_minibrowser
+
+if TYPE_CHECKING:
+    from tests.browser.drivers.webkit.page import WebKitPage
+
+SCRIPT_S = 150
+SCREEN = "1600x1400x24"
+SAID = re.compile(
+    r"(?:(?P<url>\S+?):\d+(?::\d+)?: )?"
+    r"CONSOLE (?P<source>[A-Z-]* ?)(?P<level>ERROR|WARN) (?P<text>.*)"
+)
+
+
+class Reader(NamedTuple):
+    """What GTK is told of the reader."""
+
+    dark: bool
+    calm: bool
+
+
+@dataclass
+class Message:
+    """What a page said in its console, or an error that nobody caught."""
+
+    type: str
+    text: str
+    location: dict[str, str]
+
+
+class Session:
+    """A browser with its screen, its proxy and its driver."""
+
+    def __init__(self, reader: Reader):
+        self.pages: list[WebKitPage] = []
+        self.current: WebKitPage | None = None
+        self.proxy = Proxy(lambda: self.current)
+        self.stack = ExitStack()
+        with ExitStack() as stack:
+            stack.callback(self.proxy.close)
+            self.driver = stack.enter_context(driver(reader, self.proxy.address, self._hear))
+            self.driver.set_script_timeout(SCRIPT_S)
+            self.base = self.driver.current_window_handle
+            self.window = self.base
+            self.stack = stack.pop_all()
+
+    def _hear(self, line: str) -> None:
+        """Tell a page what it has said."""
+        found = SAID.search(line)
+        if not (found and self.current):
+            return
+        if found["source"].strip() == "JS":
+            self.current.emit("pageerror", found["text"])
+            return
+        kind = {"ERROR": "error", "WARN": "warning"}[found["level"]]
+        message = Message(kind, found["text"], {"url": found["url"] or ""})
+        self.current.emit("console", message)
+
+    def begin(self, page: WebKitPage) -> str:
+        """Give a page a tab: the first one, or another while that is in use."""
+        if all(other.handle != self.base for other in self.pages):
+            handle = self.base
+        else:
+            self.driver.switch_to.new_window("tab")
+            handle = self.window = self.driver.current_window_handle
+        self.pages.append(page)
+        return handle
+
+    def driver_of(self, page: WebKitPage):
+        """Return the driver, at a page's tab."""
+        if self.window != page.handle:
+            self.driver.switch_to.window(page.handle)
+            self.window = page.handle
+        self.current = page
+        return self.driver
+
+    def end(self, page: WebKitPage) -> None:
+        """Take a page's tab back."""
+        driver = self.driver_of(page)
+        self.current = None
+        driver.execute("clearActionState")
+        if page.handle == self.base:
+            driver.get("about:blank")
+        else:
+            driver.close()
+            self.window = ""
+        self.pages.remove(page)
+
+    def resize(self, page: WebKitPage, width: int, height: int) -> None:
+        """Make the window so large that a page has a size."""
+        driver = self.driver_of(page)
+
+        def is_as_wanted() -> bool:
+            found = driver.execute_script("return [innerWidth, innerHeight]")
+            if found == [width, height]:
+                return True
+            outer = driver.get_window_size()
+            missing = width - found[0], height - found[1]
+            driver.set_window_size(outer["width"] + missing[0], outer["height"] + missing[1])
+            return False
+
+        until(is_as_wanted, 10, f"WebKit's window does not become {width} x {height}")
+
+    def close(self) -> None:
+        """End the browser."""
+        self.stack.close()
+
+
+@contextmanager
+def driver(reader: Reader, proxy: str, hear) -> Iterator[webdriver.WebKitGTK]:
+    """Start the browser of Debian's WebKitGTK, and tell what it writes, line by line."""
+    options = Options()
+    options.binary_location = find_minibrowser()
+    options.add_argument("--automation")
+    options.add_argument("--enable-write-console-messages-to-stdout=true")
+    options.proxy = ProxySettings({"proxyType": "manual", "httpProxy": proxy})
+    with display() as screen, tempfile.TemporaryDirectory() as folder, heard(hear) as output:
+        write_settings(Path(folder), reader)
+        environment = {**os.environ, "DISPLAY": screen, "XDG_CONFIG_HOME": folder}
+        service = Service(shutil.which("WebKitWebDriver"), env=environment, log_output=output)
+        with warnings.catch_warnings():  # Selenium calls what it deprecates itself
+            warnings.simplefilter("ignore", DeprecationWarning)
+            started = webdriver.WebKitGTK(options=options, service=service)
+        try:
+            yield started
+        finally:
+            started.quit()
+
+
+def write_settings(folder: Path, reader: Reader) -> None:
+    """Tell GTK what the reader wants."""
+    file = folder / "gtk-3.0" / "settings.ini"
+    file.parent.mkdir()
+    lines = [
+        "[Settings]",
+        f"gtk-application-prefer-dark-theme={int(reader.dark)}",
+        f"gtk-enable-animations={int(not reader.calm)}",
+    ]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def heard(hear) -> Iterator[int]:
+    """Yield where a process may write, and tell each line of it."""
+    read, write = os.pipe()
+
+    def listen() -> None:
+        with os.fdopen(read, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                hear(line.rstrip("\n"))
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        yield write
+    finally:
+        os.close(write)
+
+
+@contextmanager
+def display() -> Iterator[str]:
+    """Give WebKitGTK a screen that nobody sees."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", SCREEN]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read) as answer:
+            yield f":{answer.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait()

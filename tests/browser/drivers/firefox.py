@@ -1,46 +1,73 @@
 """Debian's Firefox, which Playwright drives by WebDriver BiDi."""
 
+import os
 import shutil
-from typing import Any
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import playwright.sync_api as playwright
 
+from tests.browser.drivers import relay
 from tests.browser.drivers.pool import Pool
 
 CHANNEL = "moz-firefox"
 """Mozilla's own Firefox: Playwright speaks BiDi to it, and not the protocol of its own build."""
 
+START = f"""#!/bin/sh
+exec '{sys.executable}' '{relay.__file__}' "$@"
+"""
 COARSE, FINE_AND_HOVERS = 1, 6
 """Firefox's bits for what a pointer can."""
 
 
-class Firefox:
-    """Starts a Firefox for each kind of reader: BiDi sets colours, but neither motion nor touch."""
+class Reader(NamedTuple):
+    """What Firefox is told of the reader by its preferences."""
 
-    def __init__(self, driver: playwright.Playwright):
-        self.driver = driver
-        self.pool = Pool(self._start, lambda one: one.close(), lambda one: not one.contexts)
+    dark: bool
+    calm: bool
+    touch: bool
 
-    def _start(self, key: tuple[bool, bool]) -> playwright.Browser:
-        is_calm, has_touch = key
-        pointer = COARSE if has_touch else FINE_AND_HOVERS
-        preferences = {
-            "ui.prefersReducedMotion": int(is_calm),
+    def preferences(self) -> dict[str, int]:
+        pointer = COARSE if self.touch else FINE_AND_HOVERS
+        return {
+            "layout.css.prefers-color-scheme.content-override": int(not self.dark),
+            "ui.prefersReducedMotion": int(self.calm),
             "ui.primaryPointerCapabilities": pointer,
             "ui.allPointerCapabilities": pointer,
         }
+
+
+class Firefox:
+    """Starts a Firefox for each kind of reader: BiDi sets neither colours nor motion nor touch."""
+
+    def __init__(self, driver: playwright.Playwright):
+        self.driver = driver
+        self.folder = tempfile.TemporaryDirectory()
+        self.start = Path(self.folder.name) / "firefox"
+        self.start.write_text(START, encoding="utf-8")
+        self.start.chmod(0o700)
+        self.pool = Pool(self._start, lambda one: one.close(), lambda one: not one.contexts)
+
+    def _start(self, reader: Reader) -> playwright.Browser:
         return self.driver.firefox.launch(
             channel=CHANNEL,
-            executable_path=find_firefox(),
-            firefox_user_prefs=preferences,
+            executable_path=self.start,
+            env={**os.environ, relay.FIREFOX: find_firefox()},
+            firefox_user_prefs=reader.preferences(),
         )
 
     def _of(self, options: dict[str, Any]) -> tuple[playwright.Browser, dict[str, Any]]:
         """Return the Firefox that begins with some options, and those left for its context."""
         left = {**options}
-        is_calm = left.pop("reduced_motion", None) == "reduce"
+        reader = Reader(
+            dark=left.get("color_scheme") == "dark",
+            calm=left.pop("reduced_motion", None) == "reduce",
+            touch=bool(left.get("has_touch")),
+        )
         left.pop("is_mobile", None)  # the width of the window decides all that pages ask for
-        return self.pool.get((is_calm, bool(options.get("has_touch")))), left
+        return self.pool.get(reader), left
 
     def new_context(self, **options: Any) -> playwright.BrowserContext:
         """Open a context; options are those of Playwright."""
@@ -55,6 +82,7 @@ class Firefox:
     def close(self) -> None:
         """End every Firefox."""
         self.pool.close()
+        self.folder.cleanup()
 
 
 def find_firefox() -> str | None:

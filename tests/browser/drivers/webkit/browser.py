@@ -25,7 +25,11 @@ class WebKitContext:
     def new_page(self) -> WebKitPage:
         page = WebKitPage(self.session, self)
         self.pages.append(page)
-        page.set_viewport_size(self.viewport)
+        try:
+            page.set_viewport_size(self.viewport)
+        except TimeoutError:
+            page.close()
+            raise
         return page
 
     def route(self, url: Text, handler: Callable) -> None:

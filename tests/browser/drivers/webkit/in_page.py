@@ -9,6 +9,8 @@ from pathlib import Path
 
 import playwright
 
+from tests.browser.drivers.webkit.said import WATCH
+
 BUNDLE = Path(playwright.__file__).parent / "driver" / "package" / "lib" / "coreBundle.js"
 ENGINE = re.compile(
     r'generated/injectedScriptSource\.ts"\(\) \{\s*"use strict";\s*\w+ = (\'.*\');\n'
@@ -141,10 +143,11 @@ const driver = window.tinytorchDriver;
 if (!driver || !document.documentElement) {
   done({ missing: true });
 } else {
+  const tell = (answer) => done({ ...answer, said: window.tinytorchSaid.splice(0) });
   Promise.resolve()
     .then(() => driver.verbs[verb](...given))
-    .then((value) => done({ value: JSON.stringify(value) ?? "null" }))
-    .catch((error) => done(error === driver.ABSENT ? { absent: true }
+    .then((value) => tell({ value: JSON.stringify(value) ?? "null" }))
+    .catch((error) => tell(error === driver.ABSENT ? { absent: true }
       : { error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }));
 }
 """
@@ -161,4 +164,4 @@ def install_script() -> str:
             f"{BUNDLE} holds no injectedScriptSource.ts: Playwright has changed; "
             "install the version of constraints.txt, or mend tests/browser/drivers/webkit"
         )
-    return INSTALL.replace("VERBS", VERBS).replace("ENGINE", found[1], 1)
+    return WATCH + INSTALL.replace("VERBS", VERBS).replace("ENGINE", found[1], 1)

@@ -17,6 +17,7 @@ from selenium.common.exceptions import JavascriptException, WebDriverException
 from tests.browser.drivers.webkit.in_page import CALL, ELEMENT, install_script
 from tests.browser.drivers.webkit.input import Keyboard, Mouse
 from tests.browser.drivers.webkit.locator import WebKitLocator
+from tests.browser.drivers.webkit.said import Message
 from tests.browser.drivers.webkit.selectors import Text
 from tests.browser.drivers.webkit.waiting import until
 
@@ -121,6 +122,9 @@ class WebKitPage(WebKitLocator):
             answer = self._driver.execute_async_script(CALL, verb, list(given))
             if answer.get("missing"):
                 self._driver.execute_script(install_script())
+        for event, text in answer["said"]:
+            is_error = event == "pageerror"
+            self.emit(*(("pageerror", text) if is_error else ("console", Message(event, text))))
         if answer.get("absent"):
             raise AbsentError(str(given[0]))
         if "error" in answer:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from tests.browser.drivers.webkit.said import Message, watched
 from tests.browser.drivers.webkit.waiting import until
 
 OF_A_CONNECTION = {"connection", "proxy-connection", "keep-alive", "transfer-encoding"}
@@ -24,6 +25,7 @@ class Request:
         self.url = url
         self.failure: str | None = None
         self.size = 0
+        self.status = 0
 
     def sizes(self) -> dict[str, int]:
         """Return how many bytes the body of the answer had on its way."""
@@ -77,6 +79,9 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             else:
                 emit("requestfinished", request)
+                if request.status >= 400:  # other browsers say so in their consoles
+                    text = f"Failed to load resource: status {request.status}"
+                    emit("console", Message("error", text, {"url": request.url}))
 
     do_HEAD = do_POST = do_GET  # noqa: N815
 
@@ -95,6 +100,8 @@ class Handler(BaseHTTPRequestHandler):
         if route.answer is None:
             raise AbortedError("by the test")
         status, body, kind = route.answer
+        if kind and kind.startswith("text/html"):
+            body = watched(body)
         self.send_response(status)
         if kind:
             self.send_header("Content-Type", kind)
@@ -112,19 +119,41 @@ class Handler(BaseHTTPRequestHandler):
         try:
             connection.request(self.command, path, self.rfile.read(size) or None, headers)
             answer = connection.getresponse()
-            self.send_response_only(answer.status, answer.reason)
-            for key, value in answer.getheaders():
-                if key.lower() not in OF_A_CONNECTION:
-                    self.send_header(key, value)
-            if answer.length is None:
-                self.send_header("Connection", "close")
-                self.close_connection = True
-            self.end_headers()
-            while part := answer.read(65_536):
-                self.wfile.write(part)
-                request.size += len(part)
+            request.status = answer.status
+            kind = answer.headers.get_content_type()
+            if kind == "text/html" and answer.status == 200 and self.command == "GET":
+                self._pass_page_on(answer, request)
+            else:
+                self._pass_parts_on(answer, request)
         finally:
             connection.close()
+
+    def _pass_head_on(self, answer: http.client.HTTPResponse, but: set[str]) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for key, value in answer.getheaders():
+            if key.lower() not in OF_A_CONNECTION | but:
+                self.send_header(key, value)
+
+    def _pass_page_on(self, answer: http.client.HTTPResponse, request: Request) -> None:
+        """Pass a page on, with the script that notes what it says."""
+        body = answer.read()
+        request.size = len(body)
+        page = watched(body, answer.headers.get("Content-Encoding") == "gzip")
+        self._pass_head_on(answer, {"content-encoding", "content-length"})
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def _pass_parts_on(self, answer: http.client.HTTPResponse, request: Request) -> None:
+        """Pass anything else on as it comes."""
+        self._pass_head_on(answer, set())
+        if answer.length is None:
+            self.send_header("Connection", "close")
+            self.close_connection = True
+        self.end_headers()
+        while part := answer.read(65_536):
+            self.wfile.write(part)
+            request.size += len(part)
 
     def log_message(self, *args) -> None:
         pass

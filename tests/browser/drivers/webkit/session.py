@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
 
 SCRIPT_S = 150
 SCREEN = "1600x1400x24"
-SAID = re.compile(
-    r"(?:(?P<url>\S+?):\d+(?::\d+)?: )?"
-    r"CONSOLE (?P<source>[A-Z-]* ?)(?P<level>ERROR|WARN) (?P<text>.*)"
+STYLE = (
+    "window * { min-width: 0; min-height: 0; padding: 0; margin: 0; border: 0; font-size: 1px; }"
 )
+"""For the browser's own bar, which would not let the window be as narrow as a telephone."""
 
 
 class Reader(NamedTuple):
@@ -40,15 +37,6 @@ class Reader(NamedTuple):
 
     dark: bool
     calm: bool
-
-
-@dataclass
-class Message:
-    """What a page said in its console, or an error that nobody caught."""
-
-    type: str
-    text: str
-    location: dict[str, str]
 
 
 class Session:
@@ -61,23 +49,11 @@ class Session:
         self.stack = ExitStack()
         with ExitStack() as stack:
             stack.callback(self.proxy.close)
-            self.driver = stack.enter_context(driver(reader, self.proxy.address, self._hear))
+            self.driver = stack.enter_context(driver(reader, self.proxy.address))
             self.driver.set_script_timeout(SCRIPT_S)
             self.base = self.driver.current_window_handle
             self.window = self.base
             self.stack = stack.pop_all()
-
-    def _hear(self, line: str) -> None:
-        """Tell a page what it has said."""
-        found = SAID.search(line)
-        if not (found and self.current):
-            return
-        if found["source"].strip() == "JS":
-            self.current.emit("pageerror", found["text"])
-            return
-        kind = {"ERROR": "error", "WARN": "warning"}[found["level"]]
-        message = Message(kind, found["text"], {"url": found["url"] or ""})
-        self.current.emit("console", message)
 
     def begin(self, page: WebKitPage) -> str:
         """Give a page a tab: the first one, or another while that is in use."""
@@ -106,7 +82,8 @@ class Session:
             driver.get("about:blank")
         else:
             driver.close()
-            self.window = ""
+            driver.switch_to.window(self.base)
+            self.window = self.base
         self.pages.remove(page)
 
     def resize(self, page: WebKitPage, width: int, height: int) -> None:
@@ -130,17 +107,16 @@ class Session:
 
 
 @contextmanager
-def driver(reader: Reader, proxy: str, hear) -> Iterator[webdriver.WebKitGTK]:
-    """Start the browser of Debian's WebKitGTK, and tell what it writes, line by line."""
+def driver(reader: Reader, proxy: str) -> Iterator[webdriver.WebKitGTK]:
+    """Start the browser of Debian's WebKitGTK, for a reader."""
     options = Options()
     options.binary_location = find_minibrowser()
     options.add_argument("--automation")
-    options.add_argument("--enable-write-console-messages-to-stdout=true")
     options.proxy = ProxySettings({"proxyType": "manual", "httpProxy": proxy})
-    with display() as screen, tempfile.TemporaryDirectory() as folder, heard(hear) as output:
+    with display() as screen, tempfile.TemporaryDirectory() as folder:
         write_settings(Path(folder), reader)
         environment = {**os.environ, "DISPLAY": screen, "XDG_CONFIG_HOME": folder}
-        service = Service(shutil.which("WebKitWebDriver"), env=environment, log_output=output)
+        service = Service(shutil.which("WebKitWebDriver"), env=environment)
         with warnings.catch_warnings():  # Selenium calls what it deprecates itself
             warnings.simplefilter("ignore", DeprecationWarning)
             started = webdriver.WebKitGTK(options=options, service=service)
@@ -160,23 +136,7 @@ def write_settings(folder: Path, reader: Reader) -> None:
         f"gtk-enable-animations={int(not reader.calm)}",
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def heard(hear) -> Iterator[int]:
-    """Yield where a process may write, and tell each line of it."""
-    read, write = os.pipe()
-
-    def listen() -> None:
-        with os.fdopen(read, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                hear(line.rstrip("\n"))
-
-    threading.Thread(target=listen, daemon=True).start()
-    try:
-        yield write
-    finally:
-        os.close(write)
+    file.with_name("gtk.css").write_text(STYLE, encoding="utf-8")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A tab of Firefox that can be hidden: Playwright opens each page in a window of its own."""
 
 import json
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from tests.browser.drivers.firefox import find_firefox
 
 SIZE = {"width": 1280, "height": 900}
 PREFERENCES = {"marionette.port": 0, "ui.prefersReducedMotion": 1}
@@ -101,7 +102,7 @@ def firefox() -> Iterator[Firefox]:
         profile = Path(folder)
         lines = (f'user_pref("{key}", {value});' for key, value in PREFERENCES.items())
         (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
-        command = [shutil.which("firefox-esr"), "--marionette", "--headless", "--profile", folder]
+        command = [find_firefox(), "--marionette", "--headless", "--profile", folder]
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import os
 import shutil
 import subprocess
@@ -30,6 +32,9 @@ STYLE = (
     "window * { min-width: 0; min-height: 0; padding: 0; margin: 0; border: 0; font-size: 1px; }"
 )
 """For the browser's own bar, which would not let the window be as narrow as a telephone."""
+
+CORNER = 5, 5
+"""A place in the browser's bar, in a window of any size."""
 
 
 class Reader(NamedTuple):
@@ -132,7 +137,7 @@ def write_settings(folder: Path, reader: Reader) -> None:
     file.parent.mkdir()
     lines = [
         "[Settings]",
-        f"gtk-application-prefer-dark-theme={int(reader.dark)}",
+        f"gtk-theme-name={'Adwaita-dark' if reader.dark else 'Adwaita'}",
         f"gtk-enable-animations={int(not reader.calm)}",
     ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -143,12 +148,25 @@ def write_settings(folder: Path, reader: Reader) -> None:
 def display() -> Iterator[str]:
     """Give WebKitGTK a screen that nobody sees."""
     read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", SCREEN]
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", SCREEN, "-noreset"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     try:
         with os.fdopen(read) as answer:
-            yield f":{answer.readline().strip()}"
+            name = f":{answer.readline().strip()}"
+        put_pointer_in_corner(name)
+        yield name
     finally:
         server.terminate()
         server.wait()
+
+
+def put_pointer_in_corner(screen: str) -> None:
+    """Give the focus to the browser: without a window manager it goes where the pointer is."""
+    x11 = ctypes.CDLL(ctypes.util.find_library("X11"))
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XDefaultRootWindow.restype = ctypes.c_ulong
+    x11.XWarpPointer.argtypes = [ctypes.c_void_p, *[ctypes.c_ulong] * 2, *[ctypes.c_int] * 6]
+    display = ctypes.c_void_p(x11.XOpenDisplay(screen.encode()))
+    x11.XWarpPointer(display, 0, x11.XDefaultRootWindow(display), 0, 0, 0, 0, *CORNER)
+    x11.XCloseDisplay(display)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.browser.drivers import expect
-from tests.browser.drivers.only import PAPER, TOUCH
+from tests.browser.drivers.only import FINGER, PAPER
 from tests.browser.figures import data_of, shown
 from tests.browser.pages import overflow, violations
 from tinytorch.widgets.cache_lab import first_difference
@@ -157,6 +157,7 @@ def test_a_beginning_of_the_readers_own_and_stop(browser, site_url):
         expect(widget).to_contain_text("Recorded by Python when this page was built.")
 
 
+@pytest.mark.everywhere
 def test_arrows_choose_a_switch_and_it_is_said(browser, site_url):
     with lab(browser, site_url, "bugs") as (page, widget):
         runs = data_of(widget)["record"]["runs"]
@@ -189,7 +190,7 @@ def test_a_link_opens_a_switch_and_the_table_has_both_texts(browser, site_url):
         expect(widget.get_by_role("radio").first).to_be_checked()
 
 
-@TOUCH
+@FINGER
 @pytest.mark.parametrize(("page_name", "scheme"), [("bugs", "light"), ("beyond", "dark")])
 def test_nothing_keeps_readers_out(browser, site_url, page_name, scheme):
     size = {"width": 390, "height": 844}

@@ -7,6 +7,7 @@ from tests.browser.drivers.only import NO_SCRIPT
 from tests.browser.pages import opened, overflow
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_term_shows_its_meaning_until_escape(browser, site_url, width):
     url = f"{site_url}/book/redundancy.html"

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.browser.drivers import expect
-from tests.browser.drivers.only import TOUCH, WORKERS
+from tests.browser.drivers.only import FINGER, WORKERS
 from tests.browser.figures import cells, data_of, shown
 from tests.browser.pages import overflow
 from tests.browser.races import (
@@ -113,7 +113,7 @@ def test_a_link_with_nonsense_does_no_harm(browser, site_url, nonsense):
         assert widget.get_by_label(re.compile("^Temperature")).input_value() == "0"
 
 
-@TOUCH
+@FINGER
 def test_controls_are_large_where_fingers_use_them(browser, site_url):
     with shown(browser, site_url, NAME, **CALM, **PHONE) as (page, widget):
         assert overflow(page) <= 0

@@ -44,6 +44,7 @@ def race(loaded) -> Iterator[tuple[Page, Locator]]:
     expect(button(widget, "Start the race")).to_be_visible()
 
 
+@pytest.mark.everywhere
 def test_a_race_in_the_page_is_measured_counted_and_compared(race):
     _, widget = race
     ask_for(widget, PROMPT, 8)
@@ -125,6 +126,7 @@ def test_a_paused_race_computes_nothing_and_goes_on_or_stops(race):
     expect(verdict(widget)).to_contain_text("Stopped.", timeout=WITHIN)
 
 
+@pytest.mark.everywhere
 def test_the_keyboard_alone_races(race):
     page, widget = race
     ask_for(widget, "One, two,", 3)

@@ -43,6 +43,17 @@ def test_a_page_is_quiet_accessible_and_narrow(browser, site_url, path, scheme):
         assert sum(sizes) < HEAVIEST
 
 
+@pytest.mark.everywhere
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_cleanly_on_a_desk_and_on_a_phone(browser, site_url, path):
+    with opened(browser, f"{site_url}/{path}", site_url) as (page, problems, _):
+        assert page.locator("h1:visible").count() == 1
+        assert overflow(page) <= 0
+        page.set_viewport_size({"width": 390, "height": 780})
+        assert overflow(page) <= 0
+        assert problems == []
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_works_from_a_file(browser, path):
     with opened(browser, f"file://{SITE}/{path}", "file://") as (page, problems, _):

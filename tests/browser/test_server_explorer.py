@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.browser.drivers import Locator, expect
-from tests.browser.drivers.only import NO_SCRIPT, TOUCH
+from tests.browser.drivers.only import FINGER, NO_SCRIPT
 from tests.browser.pages import overflow, violations
 from tests.browser.single import single
 from tests.browser.test_explorers import TEXTS
@@ -33,6 +33,8 @@ def rates(explorer: ServerExplorer) -> list[str]:
 
 
 def shown_rates(view: Locator) -> list[str]:
+    """Return the tokens a second on the cards, once all three are computed."""
+    expect(view.locator(".tt-cards[aria-busy]")).to_have_count(0)
     return view.locator(".tt-card strong").all_inner_texts()
 
 
@@ -141,6 +143,7 @@ def test_a_batch_of_many_is_not_drawn_whole_and_says_so(browser):
         expect(view.get_by_text(f"and {running - drawn_rows} more")).to_be_visible()
 
 
+@pytest.mark.everywhere
 def test_keys_step_and_play_and_a_press_on_the_time_line_goes_there(browser):
     with single(browser, ServerExplorer()) as (page, view):
         scrubber = view.get_by_role("slider", name="Pass")
@@ -201,7 +204,7 @@ def test_a_link_opens_its_view_with_one_simulation(browser):
         expect(view.get_by_role("radio", name="continuous")).to_be_checked()
 
 
-@TOUCH
+@FINGER
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["pool too small", "same system prompt"])
 def test_it_is_accessible_in_both_themes_and_on_a_phone(browser, scheme, name):

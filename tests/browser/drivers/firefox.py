@@ -36,6 +36,7 @@ class Reader(NamedTuple):
             "ui.prefersReducedMotion": int(self.calm),
             "ui.primaryPointerCapabilities": pointer,
             "ui.allPointerCapabilities": pointer,
+            "dom.w3c_touch_events.enabled": int(self.touch),
         }
 
 

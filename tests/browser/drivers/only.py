@@ -5,8 +5,11 @@
 
 import pytest
 
-TOUCH = pytest.mark.only(
-    "chromium", "firefox", reason="WebKitWebDriver has no touch screen and no coarse pointer"
+TAP = pytest.mark.only(
+    "chromium", reason="no touch reaches a page: of Firefox by BiDi, of WebKit by WebDriver"
+)
+FINGER = pytest.mark.only(
+    "chromium", "firefox", reason="WebKitGTK cannot be told that the reader uses a finger"
 )
 PAPER = pytest.mark.only(
     "chromium", reason="WebDriver and BiDi print, but do not show a page as it is printed"

@@ -18,6 +18,17 @@ CHANNEL = "moz-firefox"
 START = f"""#!/bin/sh
 exec '{sys.executable}' '{relay.__file__}' "$@"
 """
+INSERT = """
+Object.defineProperty(window, "__pw_bidiInsertText", {
+  get: () => (text) => {
+    document.execCommand(text ? "insertText" : "delete", false, text);
+  },
+  set: () => {},
+});
+"""
+"""What `fill` does in Firefox, in the place of Playwright's own, which appends to a number and after
+which no field tells of a change."""
+
 COARSE, FINE_AND_HOVERS = 1, 6
 """Firefox's bits for what a pointer can."""
 
@@ -73,12 +84,16 @@ class Firefox:
     def new_context(self, **options: Any) -> playwright.BrowserContext:
         """Open a context; options are those of Playwright."""
         browser, left = self._of(options)
-        return browser.new_context(**left)
+        context = browser.new_context(**left)
+        context.add_init_script(INSERT)
+        return context
 
     def new_page(self, **options: Any) -> playwright.Page:
         """Open a page with a context of its own."""
         browser, left = self._of(options)
-        return browser.new_page(**left)
+        page = browser.new_page(**left)
+        page.add_init_script(INSERT)
+        return page
 
     def close(self) -> None:
         """End every Firefox."""

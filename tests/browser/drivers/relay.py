@@ -33,17 +33,18 @@ class Relay:
 
     def command(self, text: str) -> str:
         """Note a command of Playwright."""
-        message = json.loads(text)
-        if message.get("method") in OPTIONAL:
-            self.optional.add(message["id"])
+        if '"emulation.' in text:
+            message = json.loads(text)
+            if message.get("method") in OPTIONAL:
+                self.optional.add(message["id"])
         return text
 
     def answer(self, text: str) -> str:
         """Say that all is well where Firefox knows no optional command."""
-        message = json.loads(text)
-        is_unknown = message.get("error") == "unknown command"
-        if is_unknown and message["id"] in self.optional:
-            return json.dumps({"type": "success", "id": message["id"], "result": {}})
+        if '"unknown command"' in text:
+            message = json.loads(text)
+            if message.get("error") == "unknown command" and message["id"] in self.optional:
+                return json.dumps({"type": "success", "id": message["id"], "result": {}})
         return text
 
 

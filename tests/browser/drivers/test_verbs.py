@@ -19,6 +19,7 @@ HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Verbs</tit
 <button id="plain">Count</button> <button disabled>Cannot</button>
 <label>Name <input id="name" value="old"></label>
 <label>Size <input id="size" type="range" min="0" max="10" value="5"></label>
+<label>Years <input id="years" type="number" value="60"></label>
 <label><input type="checkbox"> agree</label>
 <label>Fruit
   <select><option value="a">Apple</option><option value="p">Pear</option></select></label>
@@ -110,6 +111,10 @@ def test_text_is_typed_filled_and_replaced(page):
     assert "change:name:" in said(page)
     field.fill("")
     expect(field).to_have_value("")
+    page.get_by_label("Years").fill("8")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Years")).to_have_value("8")
+    assert "change:years:" in said(page)
     page.get_by_label("Size").fill("3")
     expect(page.get_by_label("Size")).to_have_value("3")
 

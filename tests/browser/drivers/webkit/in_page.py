@@ -35,6 +35,12 @@ const run = (expression, ...given) => {
 
 const boxOf = ({ x, y, width, height }) => ({ x, y, width, height });
 
+/** The pixels around a point, the nearest first: WebDriver's pointer moves by whole pixels. */
+const pixels = ({ x, y }) => {
+  const around = (value) => [...new Set([Math.round(value), Math.floor(value), Math.ceil(value)])];
+  return around(y).flatMap((y) => around(x).map((x) => ({ x, y })));
+};
+
 /** Where a pointer meets an element; null as long as it would meet another one. */
 function meeting(element, position, force) {
   const box = [...element.getClientRects()].find(({ width, height }) => width && height);
@@ -48,7 +54,8 @@ function meeting(element, position, force) {
   const inside = point.x >= 0 && point.y >= 0 && point.x < innerWidth && point.y < innerHeight;
   if (!inside) return null;
   const target = engine.retarget(element, "button-link") ?? element;
-  return force || engine.expectHitTarget(point, target) === "done" ? point : null;
+  const met = pixels(point).find((pixel) => engine.expectHitTarget(pixel, target) === "done");
+  return met ?? (force ? pixels(point)[0] : null);
 }
 
 const states = (element, names) => engine.checkElementStates(element, names, true);

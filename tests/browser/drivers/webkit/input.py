@@ -91,6 +91,6 @@ class Mouse:
 
 
 def moved(x: float, y: float) -> dict:
-    """Return the action that moves the pointer: WebDriver takes whole pixels."""
+    """Return the action that moves the pointer, by whole pixels."""
     place = {"x": round(x), "y": round(y), "origin": "viewport"}
     return {"type": "pointerMove", "duration": 0, **place}

@@ -26,8 +26,7 @@ Object.defineProperty(window, "__pw_bidiInsertText", {
   set: () => {},
 });
 """
-"""What `fill` does in Firefox, in the place of Playwright's own, which appends to a number and after
-which no field tells of a change."""
+"""What `fill` does in Firefox. Playwright's own appends to a number, and fires no change event."""
 
 COARSE, FINE_AND_HOVERS = 1, 6
 """Firefox's bits for what a pointer can."""

@@ -1,6 +1,8 @@
 """The parts of the drivers that need no browser."""
 
+import gzip
 import http.client
+import json
 import re
 from types import SimpleNamespace
 
@@ -12,12 +14,14 @@ from tests.browser.drivers import interface
 from tests.browser.drivers.choice import NAMES, chosen, pytest_collection_modifyitems
 from tests.browser.drivers.firefox import Firefox
 from tests.browser.drivers.pool import Pool
+from tests.browser.drivers.relay import Relay
 from tests.browser.drivers.webkit import selectors
 from tests.browser.drivers.webkit.browser import WebKit, WebKitContext
 from tests.browser.drivers.webkit.input import Keyboard, Mouse, chord
 from tests.browser.drivers.webkit.locator import WebKitLocator
 from tests.browser.drivers.webkit.page import WebKitPage
 from tests.browser.drivers.webkit.proxy import Proxy, WebKitRoute
+from tests.browser.drivers.webkit.said import watched
 from tests.browser.server import serve
 
 PARTS = {
@@ -124,6 +128,30 @@ class Page:
         if url.startswith("http://figure.invalid/"):
             return lambda route: route.fulfill(status=404, body="ä", content_type="text/plain")
         return None
+
+
+def test_a_relay_answers_only_for_optional_commands_that_firefox_does_not_know():
+    relay = Relay()
+    for number, method in enumerate(["emulation.setMediaFeaturesOverride", "script.evaluate"], 1):
+        command = json.dumps({"id": number, "method": method, "params": {}})
+        assert relay.command(command) == command
+    unknown = [
+        json.dumps({"type": "error", "id": number, "error": "unknown command", "message": ""})
+        for number in (1, 2)
+    ]
+    assert json.loads(relay.answer(unknown[0])) == {"type": "success", "id": 1, "result": {}}
+    assert relay.answer(unknown[1]) == unknown[1]
+    other = json.dumps({"type": "error", "id": 1, "error": "invalid argument"})
+    assert relay.answer(other) == other
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_page_is_watched_before_its_own_scripts_and_keeps_its_doctype(is_compressed):
+    page = b"<!doctype html><html><head><meta charset='utf-8'><script>own()</script></head>"
+    found = watched(gzip.compress(page) if is_compressed else page, is_compressed)
+    assert found.startswith(b"<!doctype html><html><head><script>")
+    assert found.index(b"tinytorchSaid") < found.index(b"own()")
+    assert found.endswith(page[page.index(b"<meta") :])
 
 
 def test_a_proxy_passes_on_answers_and_tells(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import SITE
 from tests.browser.drivers import expect
-from tests.browser.drivers.only import WORKERS
+from tests.browser.drivers.only import KEEPS, WORKERS
 from tests.browser.figures import reached, shown
 from tests.browser.pages import opened, violations
 from tests.browser.races import (
@@ -24,6 +24,7 @@ from tests.browser.races import (
 )
 
 
+@KEEPS
 def test_after_a_reload_nothing_runs_and_the_model_is_there_until_it_is_removed(browser, site_url):
     with shown(browser, site_url, NAME, **CALM) as (page, widget):
         load_model(widget)
@@ -121,7 +122,8 @@ def test_on_a_page_from_a_file_the_reader_chooses_the_pieces(browser, tmp_path):
         chosen = widget.get_by_label(re.compile("^Choose the model, 98 MB"))
         (tmp_path / "wrong.bin").write_bytes(b"wrong")
         chosen.set_input_files(tmp_path / "wrong.bin")
-        expect(widget.get_by_role("alert")).to_contain_text("This is not SmolLM2-135M-Instruct")
+        wrong = "This is not SmolLM2-135M-Instruct"
+        expect(widget.get_by_role("alert")).to_contain_text(wrong, timeout=WITHIN)
         chosen.set_input_files(sorted((SITE / "_static/model").glob("*.bin")))
         expect(button(widget, "Start the race")).to_be_visible(timeout=WITHIN)
         ask_for(widget, PROMPT, 3)

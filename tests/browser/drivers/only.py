@@ -23,3 +23,6 @@ CLIPBOARD = pytest.mark.only(
 WORKERS = pytest.mark.only(
     "chromium", "firefox", reason="WebDriver does not tell which workers a page has"
 )
+KEEPS = pytest.mark.only(
+    "chromium", "firefox", reason="Debian's WebKitGTK has no private file system to keep a model in"
+)

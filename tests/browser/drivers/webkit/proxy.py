@@ -12,6 +12,7 @@ from tests.browser.drivers.webkit.said import Message, watched
 from tests.browser.drivers.webkit.waiting import until
 
 OF_A_CONNECTION = {"connection", "proxy-connection", "keep-alive", "transfer-encoding"}
+OF_A_CACHE = {"cache-control", "etag", "expires", "last-modified"}
 QUIET_S = 0.3
 """As long as this nothing is asked for once a page is idle."""
 
@@ -131,8 +132,9 @@ class Handler(BaseHTTPRequestHandler):
     def _pass_head_on(self, answer: http.client.HTTPResponse, but: set[str]) -> None:
         self.send_response_only(answer.status, answer.reason)
         for key, value in answer.getheaders():
-            if key.lower() not in OF_A_CONNECTION | but:
+            if key.lower() not in OF_A_CONNECTION | OF_A_CACHE | but:
                 self.send_header(key, value)
+        self.send_header("Cache-Control", "no-store")  # a new reader has seen nothing yet
 
     def _pass_page_on(self, answer: http.client.HTTPResponse, request: Request) -> None:
         """Pass a page on, with the script that notes what it says."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.browser.drivers.webkit.page import WebKitPage
 
 SCRIPT_S = 150
+RESIZED_S = 60
 SCREEN = "1600x1400x24"
 STYLE = (
     "window * { min-width: 0; min-height: 0; padding: 0; margin: 0; border: 0; font-size: 1px; }"
@@ -104,7 +105,7 @@ class Session:
             driver.set_window_size(outer["width"] + missing[0], outer["height"] + missing[1])
             return False
 
-        until(is_as_wanted, 10, f"WebKit's window does not become {width} x {height}")
+        until(is_as_wanted, RESIZED_S, f"WebKit's window does not become {width} x {height}")
 
     def close(self) -> None:
         """End the browser."""

@@ -12,8 +12,8 @@ SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD
 	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks paper slides embed links test check lint look pictures browser binder-check hub-check \
-	dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
+.PHONY: help book serve lab notebooks paper slides embed links test check lint look pictures browser browsers binder-check \
+	hub-check dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
@@ -65,6 +65,9 @@ pictures: $(VENV)/dev.done browser  ## Take the README's pictures from the built
 
 browser: $(VENV)/dev.done  ## Install Chromium, Firefox, WebKit and bubblewrap, unless they are there
 	$(BIN)/python -m tests.browser.installed
+
+browsers: $(VENV)/dev.done browser book  ## Run every test of pages and figures in Chromium, Firefox and WebKit
+	$(BIN)/pytest -n $(WORKERS) tests/browser --browsers=all -k "chromium or firefox or webkit" -r sR
 
 check: $(VENV)/dev.done model lint  ## In a minute and a half: lint, test without browsers, run the changed pages
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not alone and not installs" $(QUICK)

@@ -23,6 +23,11 @@ settings.register_profile(
 settings.load_profile("tests")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let tests of pages and figures run in other browsers: tests/browser/drivers/choice.py."""
+    parser.addoption("--browsers", default="usual", help="all, usual, or names with commas")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Keep what shares a browser or a model in one process; without pytest-xdist, nothing asks."""

@@ -1,16 +1,16 @@
 """Which tests one process runs together, and what begins first, where several run them."""
 
+import re
+
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
     "tests/browser/engine/": "tests/browser/engine/",
-    "tests/browser/test_engines.py": "tests/browser/other engines",
-    "tests/browser/test_live_race_engines.py": "tests/browser/other engines",
-    "tests/browser/test_cache_lab_engines.py": "tests/browser/other engines",
-    "tests/browser/embed/test_engines.py": "tests/browser/other engines",
-    "tests/browser/loader/test_other_browsers.py": "tests/browser/other engines",
 }
-"""What shares a page with a loaded model, and what shares a Firefox and a WebKit."""
+"""What shares a page with a loaded model."""
+
+OTHER_BROWSER = re.compile(r"[\[-](firefox|webkit)[\]-]")
+"""In the name of a test that runs in another browser than Chromium."""
 
 LONGEST = (
     "tests/coursework/test_grading.py",
@@ -25,8 +25,10 @@ LONGEST = (
 
 
 def scope_of(nodeid: str) -> str:
-    """Return what a test runs together with: its file, or what `TOGETHER` says of it."""
-    file = nodeid.split("::")[0]
+    """Return what a test runs together with: what is of its file and its browser, or `TOGETHER`."""
+    file, _, name = nodeid.partition("::")
+    if other := OTHER_BROWSER.search(name):
+        return f"{file} in {other[1]}"
     return next((scope for start, scope in TOGETHER.items() if file.startswith(start)), file)
 
 

@@ -52,10 +52,11 @@ def run_all(tests: list[str], num_processes: int) -> list[list[str]]:
 def test_each_test_runs_once_and_what_belongs_together_in_one_process():
     tests = [f"tests/core/test_{name}.py::test_{n}" for name in "abc" for n in range(5)]
     tests += [f"tests/browser/engine/test_{name}.py::test_a" for name in "ab"]
-    tests += [f"{file}::test_a[1]" for file in TOGETHER if file.endswith("engines.py")]
+    browsers = ("chromium-1", "1-firefox", "webkit")
+    tests += [f"tests/browser/test_d.py::test_{n}[{one}]" for n in "xyz" for one in browsers]
     ran = run_all(tests, 2)
     assert sorted(ran[0] + ran[1]) == sorted(tests)
-    for words in ("test_a.py::test_", "test_b.py::test_", "test_c.py::test_", "_engines.py"):
+    for words in ("test_a.py::test_", "test_b.py::test_", "test_c.py::test_", *browsers):
         of_one = [sum(words in test for test in part if "engine/" not in test) for part in ran]
         assert min(of_one) == 0 < max(of_one)
     assert min(sum("browser/engine/" in test for test in part) for part in ran) == 0

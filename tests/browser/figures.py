@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Locator, Page, expect
-
 from tests.browser.conftest import SITE
+from tests.browser.drivers import Browser, Locator, Page, expect
 from tests.browser.pages import opened
 
 WIDGETS = {

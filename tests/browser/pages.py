@@ -4,15 +4,14 @@ import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Page
-
 from tests.browser.axe import new_axe
+from tests.browser.drivers import Browser, Page
 
 AXE = {"preload": False, "resultTypes": ["violations"]}
 """The site has no other host's style sheets to load, and what passes needs no report."""
 
-DROPPED = "net::ERR_ABORTED"
-"""What a page says of a request that was under way when the reader went on to another page."""
+DROPPED = ("net::ERR_ABORTED", "NS_BINDING_ABORTED")
+"""What browsers say of a request that was under way when the reader went on to another page."""
 
 
 @contextmanager
@@ -27,7 +26,7 @@ def opened(browser: Browser, url: str, *hosts: str, **options):
             problems.append(f"request to {request.url}")
 
     def note_failure(request):
-        if request.failure != DROPPED:
+        if request.failure not in DROPPED:
             problems.append(f"failed: {request.url} {request.failure}")
 
     def measure(request):

@@ -1,7 +1,6 @@
 """What a reader does at the live race, and reads in it."""
 
-from playwright.sync_api import Locator, Page, expect
-
+from tests.browser.drivers import Locator, Page, expect
 from tinytorch.analysis import forward_operations, kv_cache_bytes
 from tinytorch.models import load_smollm2
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Locator, Page, Route, expect
-
+from tests.browser.drivers import Browser, Locator, Page, Route, expect
 from tests.browser.pages import show_all_figures
 from tinytorch.widgets.base import ChapterWidget
 from tinytorch.widgets.bundle import host_script, source, styles, view_script

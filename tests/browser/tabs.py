@@ -15,7 +15,7 @@ ANSWER_MS, LOADED_MS = 30_000, 60_000
 
 
 class Tab:
-    """A tab that is driven by Chromium's protocol alone; an `Engine` of engines.py.
+    """A tab that is driven by Chromium's protocol alone; an `Engine` of marionette.py.
 
     https://chromedevtools.github.io/devtools-protocol/
     """

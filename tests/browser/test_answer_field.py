@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
 from tests.browser.pages import opened, violations
 from tinytorch.widgets.bundle import source
 
@@ -78,6 +78,7 @@ def test_a_known_mistake_within_the_tolerance_is_named(judge):
     assert judge("4,300", data)["right"]
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_field_works_with_the_keyboard_and_stores_nothing(browser, site_url, width):
     url, size = f"{site_url}/book/reflect.html", {"width": width, "height": 800}

@@ -25,6 +25,8 @@ BATCHES = (1, 3, 4096)
 BITS = (32, 16, 8, 4)
 DEVICES = (8 * 10**9, 80 * 10**9, 10**13)
 
+pytestmark = pytest.mark.everywhere
+
 
 @pytest.fixture(scope="module")
 def costs(browser):

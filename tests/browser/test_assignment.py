@@ -10,7 +10,7 @@ from tests.browser.lab import Notebook, jupyterlab, own_folders
 BIN = Path(sys.executable).parent
 
 
-def test_the_fresh_notebook_runs_to_its_first_test(browser, tmp_path):
+def test_the_fresh_notebook_runs_to_its_first_test(chromium, tmp_path):
     start = [BIN / "tito", "module", "start", "15"]
     subprocess.run(start, cwd=tmp_path, check=True, capture_output=True)
     options = {
@@ -19,7 +19,7 @@ def test_the_fresh_notebook_runs_to_its_first_test(browser, tmp_path):
         "log": tmp_path / "jupyterlab.log",
     }
     with jupyterlab(BIN / "jupyter", **options) as (url, _):
-        page = browser.new_page()
+        page = chromium.new_page()
         page.goto(f"{url}lab/tree/modules/15_memoization/module15.ipynb")
         notebook = Notebook(page)
         notebook.wait_for_kernel()

@@ -4,9 +4,10 @@ import gzip
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import FINGER, TAP
 from tests.browser.figures import data_of, shown
 from tests.browser.pages import overflow, violations
 
@@ -59,6 +60,7 @@ def test_the_prefill_computes_the_same_in_both(browser, site_url):
         assert without == with_cache
 
 
+@pytest.mark.everywhere
 def test_space_goes_through_the_phases_and_on_to_the_next_token(browser, site_url):
     with stepper(browser, site_url, "&step=1&phase=0") as (page, widget):
         widget.focus()
@@ -141,6 +143,7 @@ def test_it_says_how_much_the_two_runs_differ(browser, site_url):
         assert float(said[2]) == pytest.approx(trace["difference"], rel=0.05)
 
 
+@FINGER
 def test_its_controls_are_large_enough_for_a_finger(browser, site_url):
     options = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
     with stepper(browser, site_url, **options) as (_, widget):
@@ -150,6 +153,7 @@ def test_its_controls_are_large_enough_for_a_finger(browser, site_url):
                 assert min(box["width"], box["height"]) >= 44, control.inner_text()
 
 
+@TAP
 def test_a_tap_stays_read(browser, site_url):
     options = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
     with stepper(browser, site_url, "&step=4&phase=4", **options) as (_, widget):

@@ -4,8 +4,8 @@ import itertools
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
 from tests.browser.figures import answer, card, cells, legend, shown
 from tests.browser.pages import violations
 from tinytorch.analysis import (
@@ -49,6 +49,7 @@ def test_the_prices_of_a_token_and_a_pair_are_those_of_python(browser, site_url)
         ) in widget.inner_text()
 
 
+@pytest.mark.everywhere
 def test_the_operation_explorer_equals_python_after_typing(browser, site_url, from_file):
     with shown(browser, site_url, "OperationExplorer", from_file=from_file) as (page, widget):
         widget.get_by_label("Model", exact=True).select_option("Llama-3-8B")
@@ -81,6 +82,7 @@ def test_dimensions_of_your_own_are_taken(browser, site_url):
         assert violations(page) == []
 
 
+@pytest.mark.everywhere
 def test_the_memory_explorer_equals_python(browser, site_url, from_file):
     with shown(browser, site_url, "CacheMemoryExplorer", from_file=from_file) as (page, widget):
         widget.get_by_label("Model", exact=True).select_option("DeepSeek-V2")

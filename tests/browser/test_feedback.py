@@ -18,7 +18,7 @@ NOT_ALONE = {"data-link", "base", "noscript", "svg-use", "parsed-twice", "image-
 
 
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(chromium, tmp_path):
     """Open the page of each attack in a frame and click its links; return which did something."""
 
     def open_pages(pages: dict[str, str]) -> set[str]:
@@ -26,7 +26,7 @@ def opened(browser, tmp_path):
             (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
         (tmp_path / "index.html").write_text(FRAMES if len(pages) > 1 else RAW)
         with serve(tmp_path) as url:
-            page = browser.new_page()
+            page = chromium.new_page()
             fetched: set[str] = set()
             page.on("response", lambda response: fetched.add(response.url.removeprefix(url)))
             page.goto(f"{url}/{'index' if len(pages) > 1 else next(iter(pages))}.html")

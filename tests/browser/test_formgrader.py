@@ -68,9 +68,9 @@ def served(root: Path, home: Path, *options: str) -> Iterator[str]:
         yield f"{url}formgrader/submissions"
 
 
-def opened(browser: Browser, url: str) -> tuple[Page, list[str]]:
+def opened(chromium: Browser, url: str) -> tuple[Page, list[str]]:
     """Open a page; return it with the addresses that answered it."""
-    page, asked = browser.new_page(), []
+    page, asked = chromium.new_page(), []
     page.on("response", lambda response: asked.append(response.url))
     page.goto(url)
     return page, asked
@@ -84,18 +84,18 @@ def wait_for(page: Page, holds: Callable[[], bool]) -> None:
         page.wait_for_timeout(100)
 
 
-def test_without_the_policy_the_attacks_run(browser, course, tmp_path):
+def test_without_the_policy_the_attacks_run(chromium, course, tmp_path):
     root, number = course
     with served(root, tmp_path) as url:
-        page, asked = opened(browser, f"{url}/{number}/")
+        page, asked = opened(chromium, f"{url}/{number}/")
         wait_for(page, lambda: any(path.endswith("/stolen") for path in asked))  # by a script
         page.close()
 
 
-def test_with_the_policy_the_formgrader_works_and_no_attack_does(browser, course, tmp_path):
+def test_with_the_policy_the_formgrader_works_and_no_attack_does(chromium, course, tmp_path):
     root, number = course
     with served(root, tmp_path, "--config=jupyter_server_config.py") as url:
-        page, asked = opened(browser, f"{url}/{number}/")
+        page, asked = opened(chromium, f"{url}/{number}/")
         wait_for(page, lambda: page.evaluate(GRADES_ARE_THERE))  # in the page it would need eval
         score = page.locator("#written_why")
         with page.expect_response(lambda answer: answer.request.method == "PUT") as saved:
@@ -110,7 +110,7 @@ def test_with_the_policy_the_formgrader_works_and_no_attack_does(browser, course
         own = url.removesuffix("submissions")
         assert not [path for path in asked if not path.startswith(own)]
         page.close()
-        page, asked = opened(browser, f"{url}/{number}/own.html")
+        page, asked = opened(chromium, f"{url}/{number}/own.html")
         assert page.inner_text("p") == "own"
         assert page.evaluate("window.ran || 0") == 0
         page.close()

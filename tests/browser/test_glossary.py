@@ -1,11 +1,13 @@
 """The meaning of a term on hover and focus, and the link that it stays without a script."""
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import NO_SCRIPT
 from tests.browser.pages import opened, overflow
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_term_shows_its_meaning_until_escape(browser, site_url, width):
     url = f"{site_url}/book/redundancy.html"
@@ -34,6 +36,7 @@ def test_a_term_shows_its_meaning_until_escape(browser, site_url, width):
         assert problems == []
 
 
+@NO_SCRIPT
 def test_without_a_script_a_term_is_a_link_that_shows_its_meaning(browser, site_url):
     url = f"{site_url}/book/redundancy.html"
     with opened(browser, url, site_url, java_script_enabled=False) as (page, _, _sizes):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.engines import Engine, firefox, wait_for
+from tests.browser.marionette import Engine, firefox, wait_for
 from tests.browser.races import PROMPT, WIDGET
 from tests.browser.tabs import Tab, tab
 from tinytorch.generation import generate
@@ -70,9 +70,9 @@ def begin(page: Engine, site_url: str) -> None:
 
 
 @pytest.fixture
-def race(browser: Browser, site_url) -> Iterator[Tab]:
+def race(chromium: Browser, site_url) -> Iterator[Tab]:
     """A race that has begun."""
-    with tab(browser) as page:
+    with tab(chromium) as page:
         begin(page, site_url)
         yield page
 
@@ -135,8 +135,8 @@ def test_a_worker_that_is_lost_in_a_frozen_tab_leaves_no_whole_answer(race):
     assert not any("Both texts" in words for words in race.evaluate("said"))
 
 
-def test_the_lab_in_a_tab_that_was_left_finds_what_python_found(browser, site_url):
-    with tab(browser) as page:
+def test_the_lab_in_a_tab_that_was_left_finds_what_python_found(chromium, site_url):
+    with tab(chromium) as page:
         page.open(f"{site_url}/book/bugs.html#CacheLab&switch=off-by-one")
         recorded = page.run(of(f"{LAB} tbody"))
         load(page, LAB, ".tt-words")

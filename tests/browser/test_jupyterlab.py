@@ -34,10 +34,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab(request, browser: Browser, tmp_path_factory) -> Iterator[tuple[Widgets, list[str]]]:
+def lab(request, chromium: Browser, tmp_path_factory) -> Iterator[tuple[Widgets, list[str]]]:
     """A front end with the notebook open, and a list of what goes wrong in the browser."""
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("home")
-    with opened_widgets(browser, folder, home, request.param) as opened:
+    with opened_widgets(chromium, folder, home, request.param) as opened:
         yield opened
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
 from tests.browser.figures import data_of
 from tests.browser.pages import opened
 

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import FINGER, WORKERS
 from tests.browser.figures import cells, data_of, shown
 from tests.browser.pages import overflow
 from tests.browser.races import (
@@ -41,8 +42,14 @@ def test_the_first_view_is_a_recorded_race_with_the_numbers_of_the_formulas(
             work[2],
         ]
         assert widget.locator(".tt-bars rect").count() == 2 * new
-        assert page.workers == []
         assert page.evaluate("typeof tinytorchEngine") == "undefined"
+
+
+@WORKERS
+def test_the_first_view_starts_no_worker(browser, site_url):
+    with shown(browser, site_url, NAME) as (page, widget):
+        expect(widget.get_by_text("Recorded on the machine that built this page")).to_be_visible()
+        assert page.workers == []
 
 
 def test_the_recording_is_replayed_at_its_pace_and_stops(browser, site_url):
@@ -106,6 +113,7 @@ def test_a_link_with_nonsense_does_no_harm(browser, site_url, nonsense):
         assert widget.get_by_label(re.compile("^Temperature")).input_value() == "0"
 
 
+@FINGER
 def test_controls_are_large_where_fingers_use_them(browser, site_url):
     with shown(browser, site_url, NAME, **CALM, **PHONE) as (page, widget):
         assert overflow(page) <= 0

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.drivers import Browser, Locator, Page, expect
+from tests.browser.drivers.only import WORKERS
 from tests.browser.figures import cells, shown
 from tests.browser.pages import overflow, violations
 from tests.browser.races import (
@@ -43,8 +44,9 @@ def race(loaded) -> Iterator[tuple[Page, Locator]]:
     expect(button(widget, "Start the race")).to_be_visible()
 
 
+@pytest.mark.everywhere
 def test_a_race_in_the_page_is_measured_counted_and_compared(race):
-    page, widget = race
+    _, widget = race
     ask_for(widget, PROMPT, 8)
     button(widget, "Start the race").click()
     expect(verdict(widget)).to_have_text(
@@ -67,6 +69,14 @@ def test_a_race_in_the_page_is_measured_counted_and_compared(race):
     assert rows.nth(5).locator("td").all_inner_texts()[1] == "yes"
     expect(widget.get_by_role("status")).to_contain_text("Both texts are equal")
     widget.get_by_text("Data as a table").click()
+
+
+@WORKERS
+def test_a_race_has_one_worker(race):
+    page, widget = race
+    ask_for(widget, PROMPT, 2)
+    button(widget, "Start the race").click()
+    expect(verdict(widget)).to_contain_text("Both texts are equal: 2", timeout=WITHIN)
     assert len(page.workers) == 1
 
 
@@ -116,6 +126,7 @@ def test_a_paused_race_computes_nothing_and_goes_on_or_stops(race):
     expect(verdict(widget)).to_contain_text("Stopped.", timeout=WITHIN)
 
 
+@pytest.mark.everywhere
 def test_the_keyboard_alone_races(race):
     page, widget = race
     ask_for(widget, "One, two,", 3)

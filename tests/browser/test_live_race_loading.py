@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import KEEPS, WORKERS
 from tests.browser.figures import reached, shown
 from tests.browser.pages import opened, violations
 from tests.browser.races import (
@@ -23,6 +24,7 @@ from tests.browser.races import (
 )
 
 
+@KEEPS
 def test_after_a_reload_nothing_runs_and_the_model_is_there_until_it_is_removed(browser, site_url):
     with shown(browser, site_url, NAME, **CALM) as (page, widget):
         load_model(widget)
@@ -30,7 +32,6 @@ def test_after_a_reload_nothing_runs_and_the_model_is_there_until_it_is_removed(
         expect(verdict(widget)).to_contain_text("Equal so far", timeout=WITHIN)
         page.reload()
         expect(verdict(widget)).to_contain_text("Both texts are equal", timeout=WITHIN)
-        assert workers_left(page) == 0
         asked = []
         page.on("request", lambda request: asked.append(request.url))
         button(widget, "Start the model").click()
@@ -53,6 +54,22 @@ def test_loading_says_how_far_it_is_and_can_be_cancelled(browser, site_url):
         expect(button(widget, "Cancel")).to_be_focused()
         page.keyboard.press("Enter")
         expect(button(widget, re.compile("Load the model|Start the model"))).to_be_focused()
+
+
+@WORKERS
+def test_neither_a_cancelled_load_nor_a_reload_leaves_a_worker(browser, site_url):
+    with shown(browser, site_url, NAME, **CALM) as (page, widget):
+        never = re.compile(r"3-of-5\.bin")
+        page.route(never, lambda route: None)
+        button(widget, "Load the model").click()
+        button(widget, "Cancel").click()
+        expect(button(widget, re.compile("Load the model|Start the model"))).to_be_visible()
+        assert workers_left(page) == 0
+        page.unroute(never)
+        button(widget, re.compile("Load the model|Start the model")).click()
+        expect(button(widget, "Start the race")).to_be_visible(timeout=WITHIN)
+        page.reload()
+        expect(verdict(widget)).to_contain_text("Both texts are equal", timeout=WITHIN)
         assert workers_left(page) == 0
 
 
@@ -105,7 +122,8 @@ def test_on_a_page_from_a_file_the_reader_chooses_the_pieces(browser, tmp_path):
         chosen = widget.get_by_label(re.compile("^Choose the model, 98 MB"))
         (tmp_path / "wrong.bin").write_bytes(b"wrong")
         chosen.set_input_files(tmp_path / "wrong.bin")
-        expect(widget.get_by_role("alert")).to_contain_text("This is not SmolLM2-135M-Instruct")
+        wrong = "This is not SmolLM2-135M-Instruct"
+        expect(widget.get_by_role("alert")).to_contain_text(wrong, timeout=WITHIN)
         chosen.set_input_files(sorted((SITE / "_static/model").glob("*.bin")))
         expect(button(widget, "Start the race")).to_be_visible(timeout=WITHIN)
         ask_for(widget, PROMPT, 3)

@@ -16,9 +16,9 @@ def test_pictures_stand_beside_each_other_uncut():
     assert counts[(0, 255, 0)] == 30 * 80
 
 
-def test_a_page_is_drawn_down_to_its_end(browser):
-    light = look.shot(browser, SITE / "book/summary.html", width=390)
-    dark = look.shot(browser, SITE / "book/summary.html", width=390, scheme="dark")
+def test_a_page_is_drawn_down_to_its_end(chromium):
+    light = look.shot(chromium, SITE / "book/summary.html", width=390)
+    dark = look.shot(chromium, SITE / "book/summary.html", width=390, scheme="dark")
     assert light.size == dark.size
     assert light.width == 390 * look.SCALE
     assert light.height > 900 * look.SCALE
@@ -26,11 +26,11 @@ def test_a_page_is_drawn_down_to_its_end(browser):
     assert dark.convert("L").getpixel((3, dark.height // 2)) < 60
 
 
-def test_a_page_too_long_for_one_picture_is_drawn_in_parts(browser, monkeypatch):
+def test_a_page_too_long_for_one_picture_is_drawn_in_parts(chromium, monkeypatch):
     page = SITE / "book/summary.html"
-    whole = look.shot(browser, page, width=390)
+    whole = look.shot(chromium, page, width=390)
     monkeypatch.setattr(look, "LONGEST", 900)
-    parts = look.shot(browser, page, width=390)
+    parts = look.shot(chromium, page, width=390)
     assert parts.size == whole.size
     assert whole.height > 900 * look.SCALE
     end = (0, whole.height - 300, whole.width, whole.height)

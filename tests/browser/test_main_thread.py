@@ -41,8 +41,8 @@ def watched(page: Page, widget: Locator) -> int:
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, " ".join([PROMPT] * 20)], ids=["short", "long"])
-def test_a_race_computes_in_its_worker_and_each_token_changes_little(browser, site_url, prompt):
-    with shown(browser, site_url, "LiveRace", **CALM) as (page, widget):
+def test_a_race_computes_in_its_worker_and_each_token_changes_little(chromium, site_url, prompt):
+    with shown(chromium, site_url, "LiveRace", **CALM) as (page, widget):
         without_engine(page)
         load_model(widget)
         ask_for(widget, prompt, 8)
@@ -56,9 +56,9 @@ def test_a_race_computes_in_its_worker_and_each_token_changes_little(browser, si
         assert layouts(page) - before <= 2 * 8 + 4, "a token has one frame, and a frame one layout"
 
 
-def test_the_lab_computes_in_its_worker_and_each_token_changes_little(browser, site_url):
+def test_the_lab_computes_in_its_worker_and_each_token_changes_little(chromium, site_url):
     fragment = "#CacheLab&switch=no-prefill"
-    with shown(browser, site_url, "CacheLab", fragment=fragment, **CALM) as (page, widget):
+    with shown(chromium, site_url, "CacheLab", fragment=fragment, **CALM) as (page, widget):
         without_engine(page)
         before = watched(page, widget)
         widget.get_by_role("button", name="Load the model").click()

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import PAPER
 from tests.browser.pages import opened, overflow, violations
 
 PAGES = sorted(str(page.relative_to(SITE)) for page in SITE.glob("book/*.html"))
@@ -40,6 +41,17 @@ def test_a_page_is_quiet_accessible_and_narrow(browser, site_url, path, scheme):
             assert violations(page) == []
         assert problems == []
         assert sum(sizes) < HEAVIEST
+
+
+@pytest.mark.everywhere
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_cleanly_on_a_desk_and_on_a_phone(browser, site_url, path):
+    with opened(browser, f"{site_url}/{path}", site_url) as (page, problems, _):
+        assert page.locator("h1:visible").count() == 1
+        assert overflow(page) <= 0
+        page.set_viewport_size({"width": 390, "height": 780})
+        assert overflow(page) <= 0
+        assert problems == []
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -114,6 +126,7 @@ CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math
 """What would have to be scrolled to be read."""
 
 
+@PAPER
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_is_cut_off_on_paper(browser, site_url, path):
     size = {"width": 794, "height": 1123}  # A4 at 96 dots an inch

@@ -159,6 +159,7 @@ def test_every_event_of_random_workloads_is_the_same(simulate):
     assert min(states.values()) >= 10, states
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_event_of_a_scenario_is_the_same(simulate, scenario):
     explorer = ServerExplorer(scenario)

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
 
+from tests.browser.drivers import Locator, expect
+from tests.browser.drivers.only import FINGER, NO_SCRIPT
 from tests.browser.pages import overflow, violations
 from tests.browser.single import single
 from tests.browser.test_explorers import TEXTS
@@ -32,6 +33,8 @@ def rates(explorer: ServerExplorer) -> list[str]:
 
 
 def shown_rates(view: Locator) -> list[str]:
+    """Return the tokens a second on the cards, once all three are computed."""
+    expect(view.locator(".tt-cards[aria-busy]")).to_have_count(0)
     return view.locator(".tt-card strong").all_inner_texts()
 
 
@@ -140,6 +143,7 @@ def test_a_batch_of_many_is_not_drawn_whole_and_says_so(browser):
         expect(view.get_by_text(f"and {running - drawn_rows} more")).to_be_visible()
 
 
+@pytest.mark.everywhere
 def test_keys_step_and_play_and_a_press_on_the_time_line_goes_there(browser):
     with single(browser, ServerExplorer()) as (page, view):
         scrubber = view.get_by_role("slider", name="Pass")
@@ -200,6 +204,7 @@ def test_a_link_opens_its_view_with_one_simulation(browser):
         expect(view.get_by_role("radio", name="continuous")).to_be_checked()
 
 
+@FINGER
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["pool too small", "same system prompt"])
 def test_it_is_accessible_in_both_themes_and_on_a_phone(browser, scheme, name):
@@ -244,6 +249,7 @@ def test_what_changed_is_announced(browser):
         expect(view.get_by_role("status")).to_contain_text("continuous: 836 tokens a second")
 
 
+@NO_SCRIPT
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_has_numbers_and_time_lines_without_javascript(browser, width):
     options = {"java_script_enabled": False, "viewport": {"width": width, "height": 900}}

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, expect
 
+from tests.browser.drivers import Locator, expect
+from tests.browser.drivers.only import FINGER
 from tests.browser.pages import overflow, violations
 from tests.browser.server_passes import KnownTexts, mask_of
 from tests.browser.single import single
@@ -194,6 +195,7 @@ def test_no_label_of_a_picture_lies_over_another(browser, name, width):
             assert overflow(page) <= 0
 
 
+@FINGER
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("picture", [TREE, MASK])
 def test_pictures_are_accessible_in_both_themes_and_on_a_phone(browser, picture, scheme):

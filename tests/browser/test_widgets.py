@@ -4,9 +4,10 @@ import gzip
 import re
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers import expect
+from tests.browser.drivers.only import CLIPBOARD, NO_SCRIPT, PAPER
 from tests.browser.figures import WIDGETS, shown
 from tests.browser.pages import overflow, violations
 from tinytorch.widgets import WIDGETS as WIDGET_CLASSES
@@ -22,6 +23,12 @@ def test_a_widget_replaces_its_drawn_figure(browser, site_url, name, from_file):
     with shown(browser, site_url, name, from_file=from_file) as (page, widget):
         expect(widget).to_be_visible()
         expect(page.locator(f"[data-afm={name}] .tt-fallback")).to_be_hidden()
+
+
+@PAPER
+@pytest.mark.parametrize("name", WIDGETS)
+def test_paper_shows_the_drawn_figure(browser, site_url, name, from_file):
+    with shown(browser, site_url, name, from_file=from_file) as (page, widget):
         page.emulate_media(media="print")
         expect(widget).to_be_hidden()
         expect(page.locator(f"[data-afm={name}] .tt-fallback svg")).to_be_visible()
@@ -64,6 +71,7 @@ def test_a_link_to_a_figure_shows_it(unread):
     expect(figure.get_by_role("spinbutton", name="Sequences")).to_have_value("2")
 
 
+@NO_SCRIPT
 @pytest.mark.parametrize("name", WIDGETS)
 def test_without_javascript_the_drawn_figure_is_shown(browser, site_url, name):
     with shown(browser, site_url, name, java_script_enabled=False) as (page, widget):
@@ -93,6 +101,7 @@ def test_a_link_opens_its_view_and_reset_leaves_it(browser, site_url, name, from
         expect(control).not_to_have_value(value)
 
 
+@CLIPBOARD
 def test_a_link_is_copied(browser, site_url):
     options = {"permissions": ["clipboard-read", "clipboard-write"]}
     with shown(browser, site_url, "OperationExplorer", **options) as (page, widget):

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.drivers.only import SHADOW
 from tests.browser.embed.courses import (
     NAMES,
     course,
@@ -15,6 +16,8 @@ from tests.browser.embed.courses import (
 from tests.browser.pages import overflow, violations
 from tests.browser.server import serve
 from tests.browser.test_widgets import contrast
+
+pytestmark = SHADOW
 
 ALL = "".join(f"<h2>{name}</h2>{figure(name)}" for name in NAMES)
 

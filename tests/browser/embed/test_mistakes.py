@@ -6,8 +6,11 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.drivers.only import SHADOW
 from tests.browser.embed.courses import READABLE, course, figure, page_of, widget
 from tests.browser.server import serve
+
+pytestmark = SHADOW
 
 WRONG = {
     "no name": (

@@ -7,6 +7,7 @@ from embed import FOLDER
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SITE
+from tests.browser.drivers.only import SHADOW
 from tests.browser.embed.courses import (
     NAMES,
     PAGE,
@@ -20,6 +21,8 @@ from tests.browser.embed.courses import (
 from tests.browser.pages import opened, overflow, violations
 from tests.browser.races import WITHIN, ask_for, button, load_model, texts
 from tests.browser.server import serve
+
+pytestmark = SHADOW
 
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"], "reduced_motion": "reduce"}
 

@@ -30,10 +30,10 @@ def served(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def page(browser: Browser, served: Path) -> Iterator[Page]:
+def page(chromium: Browser, served: Path) -> Iterator[Page]:
     """A page with the functions of driver.mjs, and `small`, a loaded small model."""
     with serve(served) as url:
-        page = browser.new_page()
+        page = chromium.new_page()
         page.goto(url)
         page.wait_for_function("() => window.isReady")
         page.evaluate("async () => { window.small = await load('small.gguf'); }")

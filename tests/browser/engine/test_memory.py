@@ -21,8 +21,8 @@ def rendering_mib():
 
 @pytest.mark.alone
 @pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells what processes share")
-def test_a_model_with_a_cache_of_1024_tokens_takes_less_than_300_mib(browser, served, page):
-    new = browser.new_page()
+def test_a_model_with_a_cache_of_1024_tokens_takes_less_than_300_mib(chromium, served, page):
+    new = chromium.new_page()
     new.goto(page.url)
     new.wait_for_function("() => window.isReady")
     before = rendering_mib()

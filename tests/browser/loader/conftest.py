@@ -24,8 +24,8 @@ def host(site) -> Iterator[faults.Host]:
 
 
 @pytest.fixture
-def context(browser) -> Iterator[BrowserContext]:
-    context = browser.new_context()
+def context(chromium) -> Iterator[BrowserContext]:
+    context = chromium.new_context()
     yield context
     context.close()
 
@@ -64,10 +64,10 @@ def file_page(opened, site) -> Page:
 
 
 @pytest.fixture(scope="session")
-def expected(browser: Browser, site) -> list[int]:
+def expected(chromium: Browser, site) -> list[int]:
     """The tokens of a model that was loaded without a fault."""
     with faults.host(site) as host:
-        page = browser.new_page()
+        page = chromium.new_page()
         page.goto(f"{host.url}/page.html")
         page.evaluate(MODULES)
         assert attempt(page, "loaded()") == {"value": True}

@@ -58,7 +58,7 @@ def modules(monkeypatch):
     return texts
 
 
-def test_modules_become_one_script(modules, browser):
+def test_modules_become_one_script(modules, chromium):
     modules["a"] = (
         'import { one, Two as Second } from "./b.mjs";\nimport { three } from "./c.mjs";\n'
         "const hidden = 1;\n"
@@ -71,7 +71,7 @@ def test_modules_become_one_script(modules, browser):
     modules["c"] = "export const three = 3;\nexport function unused() {}\n"
     assert bundle.order("a") == ["c", "b", "a"]
     script = bundle.classic("a", "$a.all().next().then(({ value }) => { window.got = value; });")
-    page = browser.new_page()
+    page = chromium.new_page()
     page.add_script_tag(content=script)
     assert page.evaluate("got") == [1, 2, 3]
     assert page.evaluate("typeof hidden") == "undefined"

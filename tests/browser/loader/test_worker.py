@@ -70,8 +70,8 @@ def test_a_closed_model_says_so(page):
     assert attempt(page, "tokens()")["message"] == "The model was closed."
 
 
-def test_a_frozen_tab_goes_on_where_it_was(browser, host, expected):
-    with tab(browser) as page:
+def test_a_frozen_tab_goes_on_where_it_was(chromium, host, expected):
+    with tab(chromium) as page:
         page.open(f"{host.url}/page.html")
         page.evaluate(f"({MODULES})()")
         assert page.evaluate("attempt(() => loaded())") == {"value": True}

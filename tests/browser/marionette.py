@@ -1,28 +1,16 @@
-"""One way to drive three engines: Chromium, Firefox by Marionette, WebKitGTK by WebDriver."""
+"""A tab of Firefox that can be hidden: Playwright opens each page in a window of its own."""
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from playwright.sync_api import Browser
-from selenium import webdriver
-from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.webkitgtk.options import Options
-from selenium.webdriver.webkitgtk.service import Service
-
-from tests.browser.installed import find_minibrowser
-
-KEYS = {"ArrowRight": Keys.ARROW_RIGHT, "End": Keys.END, "Home": Keys.HOME}
-"""Keys as Playwright names them, and as WebDriver sends them."""
+from tests.browser.drivers.firefox import find_firefox
 
 SIZE = {"width": 1280, "height": 900}
 PREFERENCES = {"marionette.port": 0, "ui.prefersReducedMotion": 1}
@@ -30,23 +18,12 @@ STARTED = 60  # seconds
 WITHIN_S = 120  # of a model that is loaded and runs
 
 
-FORGET = """
-const files = navigator.storage?.getDirectory?.();
-return files ? files.then(async (root) => {
-  for await (const name of root.keys()) await root.removeEntry(name, { recursive: true });
-}) : null;
-"""
-"""Remove the model that a page has kept."""
-
-
 class Engine(Protocol):
-    """What a test may do with a page."""
+    """What test_hidden_tab.py does with a tab, of Firefox or of Chromium."""
 
     def open(self, url: str) -> None: ...
     def run(self, script: str): ...
     def click(self, selector: str) -> None: ...
-    def press(self, selector: str, key: str) -> None: ...
-    def choose(self, selector: str, file: Path) -> None: ...
 
 
 def wait_for(engine: Engine, script: str, text: str) -> None:
@@ -55,34 +32,6 @@ def wait_for(engine: Engine, script: str, text: str) -> None:
     while text not in (found := str(engine.run(script))):
         assert time.monotonic() < end, found
         time.sleep(0.2)
-
-
-class Chromium:
-    def __init__(self, browser: Browser):
-        self.page = browser.new_page(viewport=SIZE, reduced_motion="reduce")
-
-    def open(self, url: str) -> None:
-        self.page.goto(url)
-
-    def run(self, script: str):
-        return self.page.evaluate(f"() => {{ {script} }}")
-
-    def click(self, selector: str) -> None:
-        self.page.locator(selector).click()
-
-    def press(self, selector: str, key: str) -> None:
-        self.page.locator(selector).press(key)
-
-    def choose(self, selector: str, file: Path) -> None:
-        self.page.locator(selector).set_input_files(file)
-
-
-@contextmanager
-def chromium(browser: Browser) -> Iterator[Chromium]:
-    """Open a page of the tests' own browser."""
-    engine = Chromium(browser)
-    yield engine
-    engine.page.close()
 
 
 class Marionette:
@@ -134,13 +83,6 @@ class Firefox:
     def click(self, selector: str) -> None:
         self.client.command("WebDriver:ElementClick", id=self._find(selector))
 
-    def press(self, selector: str, key: str) -> None:
-        self.client.command("WebDriver:ElementSendKeys", id=self._find(selector), text=KEYS[key])
-
-    def choose(self, selector: str, file: Path) -> None:
-        element = self._find(selector)
-        self.client.command("WebDriver:ElementSendKeys", id=element, text=str(file))
-
     def hide(self) -> None:
         """Open another tab in front, and go on in this one."""
         this = self.client.command("WebDriver:GetWindowHandle")
@@ -153,29 +95,6 @@ class Firefox:
         return next(iter(found.values()))
 
 
-class WebKit:
-    def __init__(self, driver: webdriver.WebKitGTK):
-        self.driver = driver
-
-    def open(self, url: str) -> None:
-        self.driver.get(url)
-
-    def run(self, script: str):
-        return self.driver.execute_script(script)
-
-    def click(self, selector: str) -> None:
-        element = self.driver.find_element("css selector", selector)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
-
-    def press(self, selector: str, key: str) -> None:
-        element = self.driver.find_element("css selector", selector)
-        element.send_keys(KEYS[key])
-
-    def choose(self, selector: str, file: Path) -> None:
-        self.driver.find_element("css selector", selector).send_keys(str(file))
-
-
 @contextmanager
 def firefox() -> Iterator[Firefox]:
     """Start Debian's Firefox without a window, with a fresh profile."""
@@ -183,7 +102,7 @@ def firefox() -> Iterator[Firefox]:
         profile = Path(folder)
         lines = (f'user_pref("{key}", {value});' for key, value in PREFERENCES.items())
         (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
-        command = [shutil.which("firefox-esr"), "--marionette", "--headless", "--profile", folder]
+        command = [find_firefox(), "--marionette", "--headless", "--profile", folder]
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
@@ -207,40 +126,3 @@ def port_of(profile: Path) -> int:
             raise TimeoutError(f"Firefox has not started within {STARTED} s")
         time.sleep(0.1)
     return int(file.read_text())
-
-
-@contextmanager
-def display() -> Iterator[str]:
-    """Give WebKitGTK a screen that nobody sees."""
-    read, write = os.pipe()
-    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24"]
-    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
-    os.close(write)
-    try:
-        with os.fdopen(read) as answer:
-            yield f":{answer.readline().strip()}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-@contextmanager
-def webkit() -> Iterator[WebKit]:
-    """Start the browser of Debian's WebKitGTK, for a reader who wants less motion."""
-    options = Options()
-    options.binary_location = find_minibrowser()
-    options.add_argument("--automation")
-    with display() as name, tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / "gtk-3.0" / "settings.ini"
-        settings.parent.mkdir()
-        settings.write_text("[Settings]\ngtk-enable-animations=0\n", encoding="utf-8")
-        environment = {**os.environ, "DISPLAY": name, "XDG_CONFIG_HOME": folder}
-        service = Service(shutil.which("WebKitWebDriver"), env=environment)
-        with warnings.catch_warnings():  # Selenium calls what it deprecates itself
-            warnings.simplefilter("ignore", DeprecationWarning)
-            driver = webdriver.WebKitGTK(options=options, service=service)
-        try:
-            driver.set_window_size(**SIZE)
-            yield WebKit(driver)
-        finally:
-            driver.quit()

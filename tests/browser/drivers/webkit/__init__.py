@@ -1,0 +1,1 @@
+"""Debian's WebKitGTK by WebDriver, with the verbs of Playwright that the tests use."""

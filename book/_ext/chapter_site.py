@@ -24,6 +24,7 @@ MENDED = {
 """What docutils and myst-nb write, and what should be there."""
 
 SCROLLERS = "scrollers.js"
+COPY_BUTTONS = "copy_buttons.js"
 THEME_SCRIPT = "scripts/pydata-sphinx-theme.js"
 LAYS_OUT = re.compile(r'function (\w+)\(\)\{const \w+=\(\)=>\{document\.querySelectorAll\(\["pre",')
 MENDED_CALL = f"void '{SCROLLERS} does it'"
@@ -148,6 +149,7 @@ def write_start_page(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect everything; the order of config-inited follows the priorities."""
     app.add_js_file(SCROLLERS, defer="defer")
+    app.add_js_file(COPY_BUTTONS, defer="defer", priority=900)  # behind what makes the buttons
     app.connect("config-inited", drop_thebe, priority=100)
     app.connect("config-inited", add_social_tags, priority=200)
     app.connect("html-page-context", choose_assets, priority=900)

@@ -134,9 +134,9 @@ def test_a_mouse_that_hovers_reads_and_leaves_the_step(browser, site_url):
         summary = words.inner_text()
         without, with_cache = lanes(widget)
         without.locator(".tt-tokens span").first.hover()
-        assert f"computed {int(step) + 1} times so far" in words.inner_text()
+        expect(words).to_contain_text(f"computed {int(step) + 1} times so far")
         with_cache.locator(".tt-tokens span").first.hover()
-        assert "computed once so far, and kept" in words.inner_text()
+        expect(words).to_contain_text("computed once so far, and kept")
         widget.get_by_role("slider", name=CHART).hover(position={"x": 200, "y": 100})
         assert legend(widget) != before
         page.mouse.move(0, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path, PurePath
@@ -48,7 +48,8 @@ JOINED = "site.css"
 LINK = re.compile(
     r'\s*<link rel="stylesheet" (?:type="text/css" )?href="([^"]*)_static/([^"?]*)[^"]*" />'
 )
-STYLESHEET = 'rel="stylesheet"'
+THEMED = re.compile(r'<link\b[^>]*\bhref="[^"]*_static/[^"]*\.css')
+"""Any link to one of them, however it is written. Slides and figures for others have none."""
 
 OWN = ("icons.css", "widgets.css", "book.css")
 """Sheets whose rules are all used, and whose names scripts put together."""
@@ -100,6 +101,16 @@ def joined(static: Path, classes: set[str]) -> str:
     return "\n".join(parts)
 
 
+def theme_pages(site: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each page that has the theme's style, and its HTML."""
+    for page in site.rglob("*.html"):
+        if site / "_static" in page.parents:  # templates of the theme
+            continue
+        html = page.read_text(encoding="utf-8")
+        if THEMED.search(html):
+            yield page, html
+
+
 def link_joined(site: Path, version: str) -> None:
     """Let each page load the joined sheet instead of its parts.
 
@@ -108,18 +119,15 @@ def link_joined(site: Path, version: str) -> None:
     ExtensionError
         If a page links a sheet that is not among them, or in another way than `LINK` expects.
     """
-    for page in site.rglob("*.html"):
-        if site / "_static" in page.parents:  # templates of the theme
-            continue
-        html = page.read_text(encoding="utf-8")
+    for page, html in theme_pages(site):
         links = list(LINK.finditer(html))
         names = [link[2] for link in links]
-        if len(links) != html.count(STYLESHEET):
+        if len(links) != (count := len(THEMED.findall(html))):
             raise ExtensionError(
-                f"{page.name} links {html.count(STYLESHEET)} style sheets, and chapter_styles.LINK "
+                f"{page.name} links {count} style sheets, and chapter_styles.LINK "
                 f"finds {len(links)} of them: how does the theme write them now?"
             )
-        if not names or names == [JOINED]:
+        if names == [JOINED]:
             continue
         if unknown := [name for name in names if not any(map(PurePath(name).match, SHEETS))]:
             raise ExtensionError(f"{page.name} links {unknown}: add them to chapter_styles.SHEETS")
@@ -147,15 +155,14 @@ class Names(HTMLParser):
 
 
 def used_names(site: Path) -> tuple[set[str], set[str]]:
-    """Return the classes of all pages, and every word of all scripts, which may set one."""
+    """Return the classes of the theme's pages, and every word of the scripts, which may set one."""
     names = Names()
-    for page in site.rglob("*.html"):
-        names.feed(page.read_text(encoding="utf-8"))
+    for _, html in theme_pages(site):
+        names.feed(html)
         names.close()
         names.reset()
-    for script in site.rglob("*.js"):
-        if script.name != "searchindex.js":  # the words of the text
-            names.words.update(WORD.findall(script.read_text(encoding="utf-8")))
+    for script in (site / "_static").rglob("*.js"):
+        names.words.update(WORD.findall(script.read_text(encoding="utf-8")))
     return names.classes, names.words
 
 

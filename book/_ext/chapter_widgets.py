@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from chapter_browser import has_model
-from chapter_styles import LAST
 from docutils import nodes
 from embed import FOLDER, reading_order, write_embed
 from sphinx.application import Sphinx
@@ -54,11 +52,6 @@ def write_assets(app: Sphinx, exception: Exception | None) -> None:
         (static / VIEWS[widget.__name__]).write_text(script, encoding="utf-8")
 
 
-def drop_figures_for_others(app: Sphinx) -> None:
-    """Remove that folder of an earlier build: its pages are none of the theme's."""
-    shutil.rmtree(Path(app.outdir) / FOLDER, ignore_errors=True)
-
-
 def write_figures_for_others(app: Sphinx, exception: Exception | None) -> None:
     """Write the folder from which other websites show the figures, where the site has any."""
     if not exception and app.builder.name == "html":
@@ -71,6 +64,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", execute_without_front_end, priority=100)
     app.connect("html-page-context", link_assets, priority=300)
     app.connect("build-finished", write_assets)
-    app.connect("builder-inited", drop_figures_for_others)
-    app.connect("build-finished", write_figures_for_others, priority=LAST + 1)
+    app.connect("build-finished", write_figures_for_others)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -42,8 +42,15 @@ def test_only_rules_that_can_match_are_left(css, expected):
 
 
 def test_names_are_those_of_pages_and_of_scripts(tmp_path):
-    (tmp_path / "a.html").write_text('<p class="one two">three<script>add("four")</script></p>')
-    (tmp_path / "b.js").write_text('element.classList.add("tt-five")')
+    (tmp_path / "_static").mkdir()
+    link = '<link rel="stylesheet" href="_static/basic.css?v=1" />'
+    page = '<p class="one two">three<script>add("four")</script></p>'
+    (tmp_path / "a.html").write_text(link + page)
+    (tmp_path / "_static" / "b.js").write_text('element.classList.add("tt-five")')
+    (tmp_path / "slides").mkdir()
+    other = '<link rel="stylesheet" href="deck.css" /><p class="seven"></p>'
+    (tmp_path / "slides" / "index.html").write_text(other)
+    (tmp_path / "slides" / "deck.js").write_text("eight")
     (tmp_path / "searchindex.js").write_text('Search.setIndex({"six": 1})')
     classes, words = used_names(tmp_path)
     assert classes == {"one", "two"}
@@ -77,6 +84,11 @@ def test_sheets_are_joined_in_their_order_and_pages_load_them_at_once(tmp_path):
     page.write_text(f"<head>{link.format('new.css')}</head>")
     with pytest.raises(ExtensionError, match=r"a\.html links \['new\.css'\]"):
         link_joined(tmp_path, "0a")
+    other = tmp_path / "slides.html"
+    other.write_text('<link rel="stylesheet" href="deck.css" />')
+    page.write_text(head)
+    link_joined(tmp_path, "0a")
+    assert other.read_text() == '<link rel="stylesheet" href="deck.css" />'
     page.write_text(head.replace("<link ", "<link media='all' ", 1))
     with pytest.raises(ExtensionError, match=r"links 3 style sheets, and .*LINK finds 2 of them"):
         link_joined(tmp_path, "0a")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chapter_repository import ROOT
+from contents import documents_of
 from embed_page import start_page, write_page
 from embed_style import embed_style
 
@@ -33,7 +34,6 @@ FIGURE = re.compile(
     r'<div class="tt-widget" data-afm="(\w+)"><script type="application/json">(.*?)</script>',
     re.DOTALL,
 )
-PAGE = re.compile(r"(?:root|file): (\S+)")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Recording:
         return json.dumps(record, separators=(",", ":"))
 
 
-def reading_order(toc: Path = ROOT / "_toc.yml") -> list[str]:
-    """Return the pages of the table of contents."""
-    return PAGE.findall(toc.read_text(encoding="utf-8"))
+def reading_order() -> list[str]:
+    """Return the pages of the website, without ``.html``."""
+    return [document for document, _ in documents_of(ROOT / "_toc.yml")]
 
 
 def recordings(site: Path, pages: Sequence[str]) -> list[Recording]:

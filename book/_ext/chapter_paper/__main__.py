@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 from chapter_repository import ROOT, find_repository, site_url
+from contents import documents_of
 from playwright.sync_api import Browser, sync_playwright
-from sphinx_external_toc.parsing import parse_toc_yaml
 
 from chapter_paper import FILES, FOLDER, epub, epub_check, offer, pdf, pdf_check
 from chapter_paper.book import Book, gather
-from chapter_paper.site import PaperError, listed
+from chapter_paper.site import PaperError
 from tests.browser.installed import find_chromium
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"]
@@ -24,11 +24,9 @@ SOLUTION = re.compile(r"^```\{solution(?:-start)?\}", re.MULTILINE)
 
 def count_solutions(root: Path) -> int:
     """Count the solutions in the sources of the pages."""
-    site_map = parse_toc_yaml(root / "_toc.yml")
-    documents = [name for name, _ in listed(site_map, site_map.root.docname)]
     return sum(
         len(SOLUTION.findall((root / f"{name}.md").read_text(encoding="utf-8")))
-        for name in documents
+        for name, _ in documents_of(root / "_toc.yml")
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup, Tag
-from sphinx_external_toc.parsing import SiteMap, parse_toc_yaml
+from contents import documents_of
 
 SVG = "http://www.w3.org/2000/svg"
 ElementTree.register_namespace("", SVG)
@@ -69,14 +68,6 @@ def fragment(html: str) -> Tag:
     return element.extract()
 
 
-def listed(site_map: SiteMap, document: str, part: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each document of a table of contents with the caption of its part."""
-    yield document, part
-    for tree in site_map[document].subtrees if site_map[document] else ():
-        for child in tree.files():
-            yield from listed(site_map, child, tree.caption or part)
-
-
 def read_page(html: str, document: str, part: str) -> Page:
     """Read a page of the website.
 
@@ -130,8 +121,7 @@ def read_site(site: Path, toc: Path) -> list[Page]:
     PaperError
         If a page is not built, or two have the same name.
     """
-    site_map = parse_toc_yaml(toc)
-    documents = list(listed(site_map, site_map.root.docname))
+    documents = documents_of(toc)
     if missing := [name for name, _ in documents if not (site / f"{name}.html").exists()]:
         raise PaperError(f"not built: {', '.join(missing)} in {site}; run `make book` first")
     pages = [

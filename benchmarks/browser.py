@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ import tinytorch.browser
 from benchmarks.prompts import LONG_STORY
 from benchmarks.run import describe_machine, save, summarise
 from tests.browser.installed import find_chromium
-from tests.javascript.node import npm
+from tests.javascript.node import unpacked
 from tinytorch.browser.pieces import write_pieces
 from tinytorch.models import ChatTokenizer, load_smollm2, smollm2_gguf
 from tinytorch.models.download import WHEEL, cache_folder
@@ -189,11 +188,8 @@ def fetch_wllama() -> Path:
     """Return the folder with wllama's modules, fetched from the npm registry the first time."""
     folder = cache_folder() / f"wllama-{WLLAMA}"
     if not folder.is_dir():
-        with tempfile.TemporaryDirectory(dir=cache_folder()) as partial:
-            npm("pack", f"@wllama/wllama@{WLLAMA}", folder=Path(partial))
-            with tarfile.open(next(Path(partial).glob("*.tgz"))) as archive:
-                archive.extractall(partial, filter="data")
-            (Path(partial) / "package" / "esm").rename(folder)
+        with unpacked(f"@wllama/wllama@{WLLAMA}", cache_folder()) as package:
+            (package / "esm").rename(folder)
     return folder
 
 

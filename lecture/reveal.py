@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import tarfile
-import tempfile
 from pathlib import Path
 
 from lecture.source import LectureError
+from tests.javascript.node import SHARE, MissingToolError, unpacked
 
 VERSION = "6.0.2"
 FILES = ("dist/reveal.js", "dist/reveal.css", "dist/plugin/notes.js", "LICENSE")
@@ -21,23 +17,18 @@ def fetch_reveal() -> Path:
     Raises
     ------
     LectureError
-        If they are not there yet, and neither is npm.
+        If they are not there yet, and cannot be fetched.
     """
-    folder = Path(sys.prefix) / "share" / f"reveal.js-{VERSION}"
+    folder = SHARE / f"reveal.js-{VERSION}"
     if folder.is_dir():
         return folder
-    npm = shutil.which("npm")
-    if npm is None:
-        raise LectureError(f"the slides need npm, which fetches reveal.js {VERSION}: install npm")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        pack = [npm, "pack", f"reveal.js@{VERSION}", "--silent"]
-        subprocess.run(pack, cwd=partial, check=True, stdout=subprocess.DEVNULL)
-        fetched = Path(partial) / "fetched"
-        fetched.mkdir()
-        with tarfile.open(next(Path(partial).glob("*.tgz"))) as archive:
+    try:
+        with unpacked(f"reveal.js@{VERSION}", SHARE) as package:
+            chosen = package / "chosen"
+            chosen.mkdir()
             for name in FILES:
-                data = archive.extractfile(f"package/{name}").read()
-                (fetched / Path(name).name).write_bytes(data)
-        fetched.rename(folder)
+                (package / name).rename(chosen / Path(name).name)
+            chosen.rename(folder)
+    except MissingToolError as missing:
+        raise LectureError(f"the slides need reveal.js {VERSION}: {missing}") from missing
     return folder

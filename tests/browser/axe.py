@@ -1,12 +1,11 @@
 """axe-core, newer than the one that its package for Python carries."""
 
 import sys
-import tarfile
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.javascript.node import npm
+from tests.javascript.node import unpacked
 
 VERSION = "4.14.1"
 SCRIPT = Path(sys.prefix) / "share" / f"axe-core-{VERSION}.min.js"
@@ -16,12 +15,8 @@ def install_axe() -> None:
     """Fetch axe-core with npm, once."""
     if SCRIPT.exists():
         return
-    SCRIPT.parent.mkdir(parents=True, exist_ok=True)
-    npm("pack", f"axe-core@{VERSION}", folder=SCRIPT.parent)
-    archive = SCRIPT.parent / f"axe-core-{VERSION}.tgz"
-    with tarfile.open(archive) as files:
-        SCRIPT.write_bytes(files.extractfile("package/axe.min.js").read())
-    archive.unlink()
+    with unpacked(f"axe-core@{VERSION}", SCRIPT.parent) as package:
+        (package / "axe.min.js").rename(SCRIPT)
 
 
 def new_axe() -> Axe:

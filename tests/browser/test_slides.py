@@ -44,10 +44,7 @@ OUTSIDE = """() => [...document.querySelectorAll("section.present .slide *")]
 
 @pytest.fixture(scope="module")
 def reveal():
-    try:
-        return fetch_reveal()
-    except LectureError as error:  # where there is no npm
-        pytest.skip(str(error))
+    return fetch_reveal()
 
 
 @pytest.fixture(scope="module")

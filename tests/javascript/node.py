@@ -5,7 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +18,9 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 PACKAGES = ("package.json", "package-lock.json", ".npmrc")
 SHARE = Path(sys.prefix) / "share"
 """Packages lie with the environment: Sphinx would take a README in `node_modules` for a page."""
+
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""How to unpack: nothing outside the folder. The first releases of Python 3.11 lack the choice."""
 
 
 class MissingToolError(Exception):
@@ -89,6 +95,30 @@ def npm(*arguments: str, folder: Path) -> None:
             f"npm {' '.join(arguments)} failed with {done.returncode}: is npm's registry within "
             f"reach?{said and f' It says: {said}'}"
         )
+
+
+@contextmanager
+def unpacked(package: str, beside: Path) -> Iterator[Path]:
+    """Fetch a package of npm; yield the folder with its files, which goes away afterwards.
+
+    Parameters
+    ----------
+    package : str
+        With its version: ``"axe-core@4.14.1"``.
+    beside : Path
+        A folder on the same disk, so that what is kept can be moved there whole.
+
+    Raises
+    ------
+    MissingToolError
+        If it cannot be fetched.
+    """
+    beside.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=beside) as partial:
+        npm("pack", package, folder=Path(partial))
+        with tarfile.open(next(Path(partial).glob("*.tgz"))) as archive:
+            archive.extractall(partial, **SAFELY)
+        yield Path(partial) / "package"
 
 
 @cache

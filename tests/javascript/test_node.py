@@ -1,6 +1,7 @@
 """Node.js is found where it is new enough, and said to be missing where it is not."""
 
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,13 @@ def test_where_npm_reaches_no_registry_the_error_says_so(empty_path):
     expected = "npm ci failed with 7: is npm's registry within reach\\? It says: no network"
     with pytest.raises(node.MissingToolError, match=expected):
         node.npm("ci", folder=empty_path)
+
+
+def test_a_package_is_unpacked_beside_and_goes_away(empty_path, tmp_path):
+    (tmp_path / "package.json").write_text("{}")
+    with tarfile.open(empty_path / "thing-1.0.0.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "package.json", "package/package.json")
+    write_node(empty_path / "path", "v20.1.0", npm=f"/bin/cp {empty_path}/thing-1.0.0.tgz .")
+    with node.unpacked("thing@1.0.0", tmp_path / "share") as package:
+        (package / "package.json").rename(tmp_path / "share" / "kept")
+    assert [file.name for file in (tmp_path / "share").iterdir()] == ["kept"]

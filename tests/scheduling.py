@@ -4,10 +4,8 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = {
-    "tests/browser/engine/": "tests/browser/engine/",
-}
-"""What shares a page with a loaded model."""
+TOGETHER = ("tests/browser/engine/", "tests/browser/test_same_everywhere.py")
+"""What shares a page with a loaded model, or what was read in Chromium."""
 
 OTHER_BROWSER = re.compile(r"[\[-](firefox|webkit)[\]-]")
 """In the name of a test that runs in another browser than Chromium."""
@@ -27,9 +25,10 @@ LONGEST = (
 def scope_of(nodeid: str) -> str:
     """Return what a test runs together with: what is of its file and its browser, or `TOGETHER`."""
     file, _, name = nodeid.partition("::")
-    if other := OTHER_BROWSER.search(name):
-        return f"{file} in {other[1]}"
-    return next((scope for start, scope in TOGETHER.items() if file.startswith(start)), file)
+    if together := next((place for place in TOGETHER if file.startswith(place)), ""):
+        return together
+    other = OTHER_BROWSER.search(name)
+    return f"{file} in {other[1]}" if other else file
 
 
 def rank(scope: str) -> int:

@@ -111,6 +111,23 @@ def test_pages_offer_their_executed_notebook(soups):
         )
 
 
+CHILDREN = dict.fromkeys(("mfrac", "mover", "mroot", "msub", "msup", "munder"), 2) | dict.fromkeys(
+    ("msubsup", "munderover"), 3
+)
+"""How many parts an element of MathML must have (MathML Core, chapter 3)."""
+
+
+def test_every_formula_has_all_its_parts(soups):
+    wrong, seen = [], 0
+    for page, soup in soups.items():
+        for element in soup(list(CHILDREN)):
+            seen += 1
+            if len(element.find_all(recursive=False)) != CHILDREN[element.name]:
+                wrong.append(f"{page.name}: {element}")
+    assert wrong == []
+    assert seen > 20
+
+
 def test_no_page_carries_widget_state_or_a_machine_path(soups):
     root = str(SITE.parents[1])
     for page in PAGES:

@@ -79,7 +79,7 @@ def test_dimensions_of_your_own_are_taken(browser, site_url):
         assert layers.input_value() == "1"
         explorer = OperationExplorer(model="your own", num_layers=1)
         assert legend(widget)[0] == f"{sum(explorer.work(use_cache=False)):,}"
-        assert violations(page) == []
+        assert violations(page, "[data-afm=OperationExplorer]") == []
 
 
 @pytest.mark.everywhere
@@ -148,7 +148,7 @@ def test_a_model_of_your_own_has_its_dimensions(browser, site_url):
             million_parameters=30_000,
         )
         assert sequences_that_fit(explorer.spec("your own"), 80 * 10**9, 4_096) == fit
-        assert violations(page) == []
+        assert violations(page, "[data-afm=CacheMemoryExplorer]") == []
 
 
 CORNERS = list(

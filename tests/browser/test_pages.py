@@ -25,33 +25,77 @@ HEAVIEST = 250 * 2**10
 """Bytes over the wire for a first visit."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_quiet_accessible_and_narrow(browser, site_url, path, scheme):
-    still = {"reduced_motion": "reduce"}  # a token that lights up has less contrast for a moment
-    options = {"color_scheme": scheme, "viewport": {"width": 1280, "height": 900}, **still}
-    with opened(browser, f"{site_url}/{path}", site_url, **options) as (page, problems, sizes):
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        every_rule = scheme == "light" or path in KINDS
-        assert violations(page, rules=None if every_rule else OF_COLOURS) == []
-        page.set_viewport_size({"width": 360, "height": 740})
-        page.wait_for_timeout(RESIZED_MS)
-        assert overflow(page) <= 0
-        if scheme == "light":  # the colours of the dark page do not change with its width
-            assert violations(page) == []
-        assert problems == []
-        assert sum(sizes) < HEAVIEST
+CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math-block)")]
+  .filter((e) => e.getClientRects().length && getComputedStyle(e).overflowX !== "visible")
+  .filter((e) => e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.textContent.trim().slice(0, 80))"""
+"""What would have to be scrolled to be read."""
+
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 780}
+NARROWEST = {"width": 360, "height": 740}
+SHEET = {"width": 794, "height": 1123}
+"""A4 at 96 dots an inch."""
+
+STILL = {"viewport": DESK, "reduced_motion": "reduce"}
+"""A token that lights up has less contrast for a moment."""
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def visit(request, browser, site_url):
+    """A page in the light, opened once for all that is looked at there; its problems, and sizes."""
+    url = f"{site_url}/{request.param}"
+    with opened(browser, url, site_url, color_scheme="light", **STILL) as visited:
+        yield visited
 
 
 @pytest.mark.everywhere
+def test_a_page_opens_cleanly_on_a_desk_and_on_a_phone(visit):
+    page, problems, _ = visit
+    assert page.locator("h1:visible").count() == 1
+    for size in (DESK, PHONE):
+        page.set_viewport_size(size)
+        assert overflow(page) <= 0
+    assert problems == []
+
+
+def test_a_page_is_accessible_on_a_desk_and_on_the_narrowest_phone(visit):
+    page, problems, sizes = visit
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.set_viewport_size(DESK)
+    assert violations(page) == []
+    page.set_viewport_size(NARROWEST)
+    page.wait_for_timeout(RESIZED_MS)
+    assert overflow(page) <= 0
+    assert violations(page) == []
+    assert problems == []
+    assert sum(sizes) < HEAVIEST
+
+
+@PAPER
+def test_nothing_is_cut_off_on_paper(visit):
+    page, _, _ = visit
+    page.set_viewport_size(SHEET)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(CUT) == []
+    assert overflow(page) <= 0
+    for hint in page.locator(".toggle-button, details.hide > summary").all():
+        assert not hint.is_visible()
+    for solution in page.locator("div.solution.dropdown > .section").all():
+        assert solution.is_visible()
+
+
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_cleanly_on_a_desk_and_on_a_phone(browser, site_url, path):
-    with opened(browser, f"{site_url}/{path}", site_url) as (page, problems, _):
-        assert page.locator("h1:visible").count() == 1
-        assert overflow(page) <= 0
-        page.set_viewport_size({"width": 390, "height": 780})
-        assert overflow(page) <= 0
+def test_a_page_is_quiet_accessible_and_narrow_in_the_dark(browser, site_url, path):
+    with opened(browser, f"{site_url}/{path}", site_url, color_scheme="dark", **STILL) as visited:
+        page, problems, sizes = visited
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        assert violations(page, rules=None if path in KINDS else OF_COLOURS) == []
+        page.set_viewport_size(NARROWEST)
+        page.wait_for_timeout(RESIZED_MS)
+        assert overflow(page) <= 0  # the colours of the dark page do not change with its width
         assert problems == []
+        assert sum(sizes) < HEAVIEST
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -117,28 +161,6 @@ def test_search_finds_the_page_that_teaches_a_word_first(browser, site_url, word
         padding = field.evaluate("e => parseFloat(getComputedStyle(e).paddingLeft)")
         assert icon["x"] + icon["width"] <= field.bounding_box()["x"] + padding
         assert problems == []
-
-
-CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math-block)")]
-  .filter((e) => e.getClientRects().length && getComputedStyle(e).overflowX !== "visible")
-  .filter((e) => e.scrollWidth > e.clientWidth + 1)
-  .map((e) => e.textContent.trim().slice(0, 80))"""
-"""What would have to be scrolled to be read."""
-
-
-@PAPER
-@pytest.mark.parametrize("path", PAGES)
-def test_nothing_is_cut_off_on_paper(browser, site_url, path):
-    size = {"width": 794, "height": 1123}  # A4 at 96 dots an inch
-    with opened(browser, f"{site_url}/{path}", site_url, viewport=size) as (page, _, _sizes):
-        page.emulate_media(media="print")
-        page.evaluate("dispatchEvent(new Event('beforeprint'))")
-        assert page.evaluate(CUT) == []
-        assert overflow(page) <= 0
-        for hint in page.locator(".toggle-button, details.hide > summary").all():
-            assert not hint.is_visible()
-        for solution in page.locator("div.solution.dropdown > .section").all():
-            assert solution.is_visible()
 
 
 SCROLLERS = """() => [...document.querySelectorAll(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.lab import Notebook, errors, jupyterlab, own_folders
 from tests.browser.pages import opened
@@ -34,7 +34,7 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:sessionDialogs": {"skipKernelRestartDialog": True},
 }
 
-SETUP = f"""
+IMPORTS = """
 import ipywidgets
 import json
 from pathlib import Path
@@ -44,21 +44,25 @@ from tinytorch.widgets import (
 )
 from tinytorch.models import load_smollm2
 
-player = GenerationPlayer({small_run(5)}, step=4)
-explorer = OperationExplorer()
-memory = CacheMemoryExplorer()
-stepper = AttentionStepper(json.loads(Path("trace.json").read_text()))
-race = LiveRace(*json.loads(Path("race.json").read_text()), *load_smollm2(), new_tokens=4)
-lab = CacheLab(json.loads(Path("lab.json").read_text()), "no-prefill")
-server = ServerExplorer("pool too small")
+model_and_tokenizer = load_smollm2()
+read = lambda name: json.loads(Path(name).read_text())
 """
+MAKE = {
+    "player": f"player = GenerationPlayer({small_run(5)}, step=4)",
+    "explorer": "explorer = OperationExplorer()",
+    "memory": "memory = CacheMemoryExplorer()",
+    "stepper": "stepper = AttentionStepper(read('trace.json'))",
+    "race": "race = LiveRace(*read('race.json'), *model_and_tokenizer, new_tokens=4)",
+    "lab": "lab = CacheLab(read('lab.json'), 'no-prefill')",
+    "server": "server = ServerExplorer('pool too small')",
+}
 LINKED = """
 step = ipywidgets.IntSlider(player.step, max=player.last_step)
 ipywidgets.link((player, "step"), (step, "value"))
 ipywidgets.interactive_output(lambda step: print(f"step {step} is drawn"), {"step": step})
 """
 CELLS = {
-    "setup": SETUP,
+    "setup": "\n".join((IMPORTS, *MAKE.values())),
     "player": "player",
     "the player again": "player",
     "explorer": "ipywidgets.VBox([explorer, explorer])",
@@ -81,11 +85,29 @@ LABELS = {
 }
 
 
+SHOWING = {name: (name,) for name in LABELS} | {"player": ("player", "the player again", "linked")}
+"""The cells that show a widget."""
+
+
 class Widgets(Notebook):
     """The notebook with all widgets."""
 
+    def __init__(self, page: Page):
+        super().__init__(page)
+        self._touched: set[str] = set()
+
+    def renew(self) -> None:
+        """Make each widget that was looked at or spoken of anew, and show it."""
+        names = [name for name in MAKE if name in self._touched]
+        self._touched.clear()
+        assert errors(self.run_cell(-1, "\n".join(map(MAKE.get, names)))) == []
+        for cell in (cell for name in names for cell in SHOWING[name]):
+            self.rerun(cell)
+        self.run_cell(-1, "")
+
     def views(self, name: str) -> tuple[Locator, Locator]:
         """Return both views of a widget."""
+        self._touched.add(name)
         views = self.page.get_by_role("group", name=LABELS[name])
         expect(views).to_have_count(2)
         return views.nth(0), views.nth(1)
@@ -108,6 +130,7 @@ class Widgets(Notebook):
 
     def kernel(self, code: str) -> str:
         """Run code in the last cell; return what it prints."""
+        self._touched |= {name for name in MAKE if name in code}
         outputs = self.run_cell(-1, code)
         assert errors(outputs) == []
         return "".join(output["text"] for output in outputs)
@@ -177,6 +200,8 @@ def opened_widgets(
     ):
         widgets = Widgets(page)
         widgets.wait_for_kernel()
+        for cell in widgets.run_all()["cells"]:
+            assert errors(cell["outputs"]) == []
         yield widgets, problems
 
 

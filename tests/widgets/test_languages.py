@@ -6,9 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from traitlets import TraitError
 
+from tests.widgets.runs import small_run
 from tinytorch.browser.bundle import COMMENT
-from tinytorch.widgets import WIDGETS, language
+from tinytorch.widgets import (
+    WIDGETS,
+    CacheMemoryExplorer,
+    GenerationPlayer,
+    OperationExplorer,
+    language,
+)
+from tinytorch.widgets.base import ChapterWidget
 from tinytorch.widgets.bundle import host_script, view_script
 from tinytorch.widgets.cache_lab import SWITCHES
 from tinytorch.widgets.language import PHRASE, Language, catalogue, languages
@@ -23,6 +32,8 @@ PYTHON = {
     for file in FOLDER.glob("*.py")
     if file.name != Path(language.__file__).name
 }
+OTHERS = [name for name in languages() if name != "en"]
+PLACE = re.compile(r"\{(\w+)\}")
 KINDS = {"phrase": str, "phrases": dict, "plural": dict}
 
 FOR_AUTHORS = ("embed.mjs", "embed_files.mjs")
@@ -59,6 +70,18 @@ def is_plural(phrase: object) -> bool:
     return isinstance(phrase, dict) and "other" in phrase
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_each_language_has_the_same_keys_in_the_same_order(name):
+    def keys(language: str) -> list[str]:
+        plain = {
+            group: {key: "" if is_plural(phrase) else phrase for key, phrase in phrases.items()}
+            for group, phrases in catalogue(language).items()
+        }
+        return [key for key, _ in leaves(plain)]
+
+    assert keys(name) == keys("en")
+
+
 @pytest.mark.parametrize("name", languages())
 def test_each_plural_has_the_forms_of_the_language(name):
     forms = {
@@ -68,6 +91,29 @@ def test_each_plural_has_the_forms_of_the_language(name):
         if is_plural(phrase)
     }
     assert len(forms) == 1
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_each_phrase_has_the_same_places(name):
+    for group, phrases in catalogue("en").items():
+        for key, phrase in phrases.items():
+            other = catalogue(name)[group][key]
+            if is_plural(phrase):
+                forms = [form.replace("{n}", "") for form in other.values()]
+                pairs = [(phrase["other"].replace("{n}", ""), form) for form in forms]
+            elif isinstance(phrase, dict):
+                pairs = zip(phrase.values(), other.values(), strict=True)
+            else:
+                pairs = [(phrase, other)]
+            for english, translated in pairs:
+                assert sorted(PLACE.findall(translated)) == sorted(PLACE.findall(english)), key
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_language_is_no_copy(name):
+    english = dict(leaves(catalogue("en")))
+    same = [key for key, phrase in leaves(catalogue(name)) if phrase == english.get(key)]
+    assert len(same) < len(english) / 6, same
 
 
 def test_each_phrase_is_used_as_what_it_is():
@@ -112,7 +158,7 @@ def test_what_python_names_has_words():
 def test_an_unknown_phrase_or_language_is_refused():
     with pytest.raises(KeyError, match="nothing"):
         Language("en").translated('phrase("common.nothing")')
-    with pytest.raises(ValueError, match=r"language must be one of \['en'\], got 'xx'"):
+    with pytest.raises(ValueError, match=r"language must be one of \['de', 'en'\], got 'xx'"):
         Language("xx").phrase("common.reset")
 
 
@@ -125,6 +171,24 @@ def test_scripts_hold_the_phrases_of_one_language(name):
     for other in set(languages()) - {name}:
         for key in ("reset", "copy_yourself", "playback_keys"):
             assert json.dumps(catalogue(other)["common"][key]) not in "".join(scripts)
+
+
+def test_a_figure_speaks_the_language_that_is_set(monkeypatch):
+    monkeypatch.setattr(ChapterWidget, "language", "de")
+    player = GenerationPlayer(small_run(6))
+    assert '"Zurücksetzen"' in player._esm
+    assert '"Reset"' not in player._esm
+    html = player.to_html()
+    assert "mit Cache 3,9-mal weniger Arbeit" in html
+    assert ">ohne Cache</text>" in html
+    explorer = OperationExplorer(new_tokens=2000, prompt_length=1)
+    assert "2.000" in explorer.fallback().svg()
+    assert "Bio. Multiply-Adds" in explorer.fallback().svg()
+    explorer.model = "your own"
+    assert explorer.fallback().alt.startswith("ein eigenes: Die Arbeit bisher")
+    assert " von Llama-2-7B und Llama-3-8B " in CacheMemoryExplorer().fallback().alt
+    with pytest.raises(TraitError, match="prompt_length must be from 1 to 8,192, got 0"):
+        explorer.prompt_length = 0
 
 
 def test_a_variable_chooses_the_language(monkeypatch):

@@ -16,6 +16,7 @@ from tests.widgets.runs import small_run
 from tinytorch.widgets import AnswerField, CacheMemoryExplorer, OperationExplorer, ServerExplorer
 from tinytorch.widgets.base import ChapterWidget
 from tinytorch.widgets.generation_player import GenerationPlayer
+from tinytorch.widgets.language import Language
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build/html-de"
@@ -27,6 +28,7 @@ FIGURES = {
     "server": ServerExplorer,
     "answer": lambda: AnswerField("Wie viele?", 384.5, unit="MiB"),
 }
+GERMAN = Language("de")
 HOLES = re.compile(r"undefined|NaN|\{\w+\}")
 
 
@@ -88,9 +90,9 @@ def test_numbers_are_read_and_written_as_the_language_has_them(browser, german):
         for typed, said in {
             "384,5": "Richtig: 385 MiB.",
             "384.5": "Richtig: 385 MiB.",
-            "3.845": "Das Zehnfache der Antwort.",
-            "400": "Nahe dran: 4,03 % zu groß.",
-            "viele": "Hier fehlt eine Zahl, etwa 1.234 oder 36,6.",
+            "3.845": GERMAN.phrases["answer"]["factors"]["10"],
+            "400": GERMAN.phrase("answer.close_above", percent="4,03"),
+            "viele": GERMAN.phrase("answer.no_number"),
         }.items():
             field.fill(typed)
             view.get_by_role("button", name="Prüfen").click()

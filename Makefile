@@ -8,20 +8,42 @@ PORT ?= 8000
 WORKERS ?= 4
 QUICK := tests --ignore=tests/browser --ignore=tests/book --ignore=tests/coursework
 HUB_PROXY := 5.3.0
+TRANSLATED := $(wildcard book/locale/*/LC_MESSAGES/book/*.po)
 SERVER_ALONE := -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF \
 	-DLLAMA_USE_PREBUILT_UI=OFF
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab notebooks paper slides embed links test check lint look pictures browser browsers binder-check \
+# Many systems have a variable LANGUAGE: only what make itself is given counts.
+ifneq ($(origin LANGUAGE),command line)
+LANGUAGE :=
+endif
+PAGES_OF_LANGUAGE := $(or $(PAGES),$(sort $(notdir $(basename $(TRANSLATED)))))
+LANGUAGES := $(sort $(LANGUAGE) $(foreach file,$(TRANSLATED),$(word 3,$(subst /, ,$(file)))))
+
+.PHONY: help book serve lab notebooks paper slides embed links translations test check lint look pictures browser browsers binder-check \
 	hub-check dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
 export JUPYTER_PLATFORM_DIRS := 1
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-book: $(VENV)/book.done model  ## Build the website
+book: $(VENV)/book.done model  ## Build the website, or with LANGUAGE=de what is translated of it, to _build/html-de
+ifeq ($(LANGUAGE),)
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book is at file://$(CURDIR)/$(SITE)"
+else
+	$(BIN)/jupyter-book config sphinx .
+	PYTHONPATH=book/_ext $(BIN)/sphinx-build . _build/html-$(LANGUAGE) -d _build/.doctrees-$(LANGUAGE) \
+		-D language=$(LANGUAGE) -W -n --keep-going
+	@echo "The book is at file://$(CURDIR)/_build/html-$(LANGUAGE)/index.html"
+endif
+
+translations: $(VENV)/translations.done  ## Bring the pages' translations up to date: make translations LANGUAGE=fr PAGES="intro measure"
+	rm -rf _build/gettext
+	$(BIN)/jupyter-book config sphinx .
+	PYTHONPATH=book/_ext $(BIN)/sphinx-build -b gettext -D nb_execution_mode=off -d _build/.doctrees-gettext \
+		. _build/gettext $(PAGES_OF_LANGUAGE:%=book/%.md)
+	$(BIN)/sphinx-intl update -p _build/gettext -d book/locale $(LANGUAGES:%=-l %) --line-width 110
 
 slides: book  ## Build the slides of the lecture; with PUBLISH=1 the website offers them
 	$(BIN)/python -m lecture $(if $(PUBLISH),--publish)
@@ -141,6 +163,10 @@ $(VENV)/book.done: $(VENV)/bin/python requirements.txt constraints.txt pyproject
 
 $(VENV)/dev.done: $(VENV)/book.done requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+$(VENV)/translations.done: $(VENV)/book.done
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[translations]' -c constraints.txt
 	touch $@
 
 $(VENV)/serve.done: $(VENV)/book.done

@@ -24,6 +24,7 @@ from embed_style import embed_style
 from tinytorch import __version__
 from tinytorch.widgets import WIDGETS, AnswerField
 from tinytorch.widgets.bundle import embed_script
+from tinytorch.widgets.language import ENGLISH, Language
 
 FOLDER = "embed"
 SCRIPT, STYLE = "tt-figure.js", "tt-figure.css"
@@ -76,7 +77,9 @@ def integrity(data: bytes) -> str:
     return f"sha384-{b64encode(hashlib.sha384(data).digest()).decode()}"
 
 
-def write_embed(site: Path, target: Path, pages: Sequence[str]) -> list[Path]:
+def write_embed(
+    site: Path, target: Path, pages: Sequence[str], language: Language = ENGLISH
+) -> list[Path]:
     """Write the folder, in place of an older one.
 
     Parameters
@@ -87,6 +90,8 @@ def write_embed(site: Path, target: Path, pages: Sequence[str]) -> list[Path]:
         Gets a page that leads on, and a folder of the version's name, which holds all the rest.
     pages : sequence of str
         The website's pages in their order, without ``.html``.
+    language : Language
+        That of the figures.
 
     Returns
     -------
@@ -100,7 +105,8 @@ def write_embed(site: Path, target: Path, pages: Sequence[str]) -> list[Path]:
     texts = {STYLE: embed_style()} | {figure.file: figure.json() for figure in figures}
     hashes = {name: integrity(text.encode()) for name, text in texts.items()}
     shown = {figure.name: FIGURES[figure.name].module for figure in figures}
-    texts[SCRIPT] = embed_script(shown, {"version": __version__, "files": hashes})
+    release = {"version": __version__, "files": hashes}
+    texts[SCRIPT] = embed_script(shown, release, language)
     folder = target / __version__
     folder.mkdir(parents=True)
     for name, text in texts.items():

@@ -64,15 +64,31 @@ class SmallBook:
             check=False,
         )
 
+    def sphinx(self, builder: str, target: str, *options: str) -> subprocess.CompletedProcess:
+        """Run a builder of Sphinx with the book's settings."""
+        folder = {"cwd": self.folder, "capture_output": True, "text": True}
+        subprocess.run([JUPYTER_BOOK, "config", "sphinx", "."], check=True, **folder)
+        command = [sys.executable, "-m", "sphinx", "-b", builder, ".", target]
+        return subprocess.run(
+            [*command, "-d", f"_build/.doctrees-{builder}", "-W", "--keep-going", *options],
+            env=os.environ | {"PYTHONPATH": f"book/_ext:{ROOT}", "TINYTORCH_SITE_MODEL": "0"},
+            check=False,
+            **folder,
+        )
+
+    def build_in(self, language: str) -> subprocess.CompletedProcess:
+        """Build the book as `make book LANGUAGE=…` does."""
+        return self.sphinx("html", f"_build/html-{language}", "-D", f"language={language}")
+
     def executed(self) -> list[str]:
         """Return the pages that ran since the last call."""
         pages = self.runs.read_text().split() if self.runs.exists() else []
         self.runs.unlink(missing_ok=True)
         return sorted(pages)
 
-    def html(self, name: str) -> str:
-        """Return a page of the built site."""
-        return (self.folder / f"_build/html/book/{name}.html").read_text()
+    def html(self, name: str, site: str = "html") -> str:
+        """Return a page of a built site."""
+        return (self.folder / f"_build/{site}/book/{name}.html").read_text()
 
 
 def require_executed_notebook(book: SmallBook) -> None:

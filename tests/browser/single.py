@@ -36,14 +36,15 @@ def document(widget: ChapterWidget, model_bytes: int | None = None) -> dict[str,
     model_bytes : int, optional
         The size of the site's model, if it has one.
     """
-    name = type(widget).__name__
-    scripts = {"host.js": host_script(model_bytes), "view.js": view_script(name, widget.module)}
+    name, words = type(widget).__name__, widget.words
+    view = view_script(name, widget.module, words)
+    scripts = {"host.js": host_script(model_bytes, words), "view.js": view}
     loads = "".join(f'<script src="{script}"></script>' for script in scripts)
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     style = f"<style>{LOOK}{styles()}</style>"
     body = f"<main><h1>{name}</h1>{widget.to_html()}</main>{loads}"
-    html = f'<!doctype html><html lang="en"><head>{head}<title>{name}</title>{style}</head>{body}'
-    return {"": html, **scripts}
+    top = f'<html lang="{words.name}"><head>{head}<title>{name}</title>{style}</head>'
+    return {"": f"<!doctype html>{top}{body}", **scripts}
 
 
 def answer_with(page: Page, parts: dict[str, str]) -> None:

@@ -16,13 +16,14 @@ def judge(browser):
     """The functions of answer_field.mjs, in an empty page."""
     page = browser.new_page()
     page.goto("about:blank")
-    common, field = source("common.mjs"), source("answer_field.mjs")
+    names = ("language", "common", "answer_field")
+    text = "".join(source(f"{name}.mjs") for name in names)
     page.evaluate(
         """async (text) => {
             const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
             window.field = await import(url);
         }""",
-        common + re.sub(r"^import [^;]*;\n", "", field, flags=re.MULTILINE),
+        re.sub(r"^import [^;]*;\n", "", text, flags=re.MULTILINE),
     )
     yield lambda typed, data: page.evaluate(
         "([typed, data]) => field.judge(field.parse(typed, data.unit), data)", [typed, data]

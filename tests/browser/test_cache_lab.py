@@ -9,8 +9,10 @@ from tests.browser.drivers.only import FINGER, PAPER
 from tests.browser.figures import data_of, shown
 from tests.browser.pages import overflow, violations
 from tinytorch.widgets.cache_lab import first_difference
+from tinytorch.widgets.language import ENGLISH
 
 NAME = "CacheLab"
+TITLES = ENGLISH.phrases["lab"]["titles"]
 PAGES = {"bugs": 10, "beyond": 7}
 """How many runs each page's figure has."""
 
@@ -42,7 +44,7 @@ def test_the_recorded_view_is_that_of_python(browser, site_url, page_name):
     with lab(browser, site_url, page_name) as (_, widget):
         runs = data_of(widget)["record"]["runs"]
         expected = [
-            [run["title"], first_wrong(runs, name), f"{run['loss']:.2f}"]
+            [TITLES[name], first_wrong(runs, name), f"{run['loss']:.2f}"]
             for name, run in runs.items()
         ]
         assert [row[:3] for row in rows_of(widget)] == expected
@@ -113,7 +115,7 @@ def test_the_engine_agrees_with_python_on_windows_and_integers(browser, site_url
         widget.get_by_role("button", name="Load the model").click()
         expect(widget).to_contain_text(SAME, timeout=LOADED + RUN)
         for name, tolerance in within.items():
-            widget.get_by_role("radio", name=runs[name]["title"]).check()
+            widget.get_by_role("radio", name=TITLES[name]).check()
             widget.get_by_role("button", name="Run this switch").click()
             expect(widget).to_contain_text("Computed in this page.", timeout=RUN)
             at = list(runs).index(name)
@@ -170,7 +172,7 @@ def test_arrows_choose_a_switch_and_it_is_said(browser, site_url):
         expect(words).to_contain_text(f"Token {first_wrong(runs, 'off-by-one')} is the first")
         expect(widget.get_by_role("status")).to_have_text(words.inner_text())
         expect(widget.locator("mark")).to_have_count(2)
-        expect(widget).to_contain_text(runs["off-by-one"]["about"])
+        expect(widget).to_contain_text(ENGLISH.phrase("lab.about.off-by-one"))
         page.keyboard.press("Home")
         widget.get_by_role("button", name="Reset").click()
         expect(widget.get_by_role("radio", name="1 first token lost")).to_be_checked()

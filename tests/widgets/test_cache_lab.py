@@ -100,7 +100,7 @@ def test_a_switch_or_record_that_is_not_there_is_refused(record):
     with pytest.raises(TraitError, match=r"record needs \['start'"):
         CacheLab({"ids": []}, "right")
     broken = record | {"runs": {"right": {"ids": []}}}
-    with pytest.raises(TraitError, match=r"the run right needs \['title'"):
+    with pytest.raises(TraitError, match=r"the run right needs \['texts'"):
         CacheLab(broken, "right")
 
 

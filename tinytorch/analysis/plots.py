@@ -30,6 +30,7 @@ def curves(
     y_log: bool = False,
     markers: bool = False,
     states: Sequence[str] = (),
+    signs: str = ",.",
 ) -> Chart:
     """Draw up to four lines, each named at its end.
 
@@ -49,6 +50,8 @@ def curves(
     states : sequence of str
         For each line, the state of `tinytorch.analysis.chart.STATES` whose colour it has.
         Default: the colours that mean none.
+    signs : str
+        What stands between thousands, and before decimals.
 
     Returns
     -------
@@ -76,7 +79,7 @@ def curves(
             axes.set_yscale("log")
         else:
             axes.set_ylim(bottom=0)
-        _separate_thousands(axes)
+        _separate_thousands(axes, signs)
         _name_ends(axes, ends)
     return Chart(figure, alt)
 
@@ -99,6 +102,7 @@ def bars(
     stacked: bool = False,
     x_log: bool = False,
     states: Sequence[str] = (),
+    signs: str = ",.",
 ) -> Chart:
     """Draw horizontal bars with their values written behind them.
 
@@ -119,6 +123,8 @@ def bars(
         A value of 0 has no bar on such an axis, and is written at its beginning.
     states : sequence of str
         As in `curves`, for each series.
+    signs : str
+        As in `curves`.
 
     Returns
     -------
@@ -137,6 +143,7 @@ def bars(
     figure, axes = _new_figure(x_label, "", title, (SIZE[0], height))
     thickness = 0.74 / rows_per_category
     base = np.zeros(len(categories))
+    own = str.maketrans(",.", signs)
     with rc_context(STYLE):
         for i, ((name, values), colour) in enumerate(zip(groups.items(), colours, strict=False)):
             lengths = np.array([values[category] for category in categories], dtype=float)
@@ -150,7 +157,7 @@ def bars(
                 color=colour,
                 label=name,
             )
-            texts = [value_format.format(value) for value in lengths]
+            texts = [value_format.format(value).translate(own) for value in lengths]
             if x_log:
                 for j in np.flatnonzero(lengths == 0):
                     edge = axes.get_yaxis_transform()
@@ -159,7 +166,7 @@ def bars(
             if not stacked:
                 axes.bar_label(drawn, texts, padding=4, fontsize=11)
             elif i + 1 == len(groups):
-                totals = [value_format.format(value) for value in base + lengths]
+                totals = [value_format.format(value).translate(own) for value in base + lengths]
                 axes.bar_label(drawn, totals, padding=4, fontsize=11)
             base += lengths
         axes.set_yticks(range(len(categories)), categories)
@@ -168,6 +175,8 @@ def bars(
         axes.tick_params(axis="y", length=0)
         if x_log:
             axes.set_xscale("log")
+        elif signs != ",.":
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".translate(own))
         axes.margins(x=0.14)
         if len(groups) > 1:
             figure.legend(loc="outside upper left", ncols=len(groups), fontsize=11)
@@ -298,10 +307,11 @@ def _colours(series: Mapping[str, object], states: Sequence[str]) -> Sequence[st
     return [STATES[state] for state in states]
 
 
-def _separate_thousands(axes: Axes) -> None:
+def _separate_thousands(axes: Axes, signs: str) -> None:
+    own = str.maketrans(",.", signs)
     for axis, scale in ((axes.xaxis, axes.get_xscale()), (axes.yaxis, axes.get_yscale())):
         if scale == "linear":
-            axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+            axis.set_major_formatter(lambda value, _: f"{value:,.10g}".translate(own))
 
 
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:

@@ -7,7 +7,7 @@ from tinytorch.widgets.attention_stepper import AttentionStepper
 from tinytorch.widgets.base import STATIC, show_on_a_website
 from tinytorch.widgets.cache_lab import CacheLab, record_lab
 from tinytorch.widgets.cache_memory_explorer import CacheMemoryExplorer
-from tinytorch.widgets.generation_player import GenerationPlayer
+from tinytorch.widgets.generation_player import GenerationPlayer, savings
 from tinytorch.widgets.live_race import LiveRace
 from tinytorch.widgets.operation_explorer import OperationExplorer
 from tinytorch.widgets.records import record_run
@@ -38,4 +38,5 @@ __all__ = [
     "ServerExplorer",
     "record_lab",
     "record_run",
+    "savings",
 ]

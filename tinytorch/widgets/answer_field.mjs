@@ -1,5 +1,6 @@
 // A field that checks a number: right, a factor that has a name, or how far off.
-import { button, decimals, exact, h, mount, times } from "./common.mjs";
+import { button, h, mount } from "./common.mjs";
+import { decimals, exact, POINT, phrase, phrases, times } from "./language.mjs";
 
 /** @import { ViewContext } from "./types" */
 
@@ -18,32 +19,32 @@ const CLOSE = 0.005;
  *
  * @type {[factor: number, text: string][]}
  */
-const FACTORS = [
-  [2, "Twice the answer: something is counted two times."],
-  [1 / 2, "Half the answer: a factor of 2 is missing."],
-  [4, "Four times the answer."],
-  [1 / 4, "A quarter of the answer."],
-  [8, "Eight times the answer: bits instead of bytes?"],
-  [1 / 8, "An eighth of the answer: bytes instead of bits?"],
-  [10, "Ten times the answer."],
-  [1 / 10, "A tenth of the answer."],
-];
+const FACTORS = Object.entries(phrases("answer.factors")).map(([factor, text]) => [
+  parse(factor),
+  text,
+]);
 
+const NAMED = phrases("answer.units");
 /** @type {[factor: number, text: string][]} */
 const UNITS = [
-  [2 ** 20 / 1e6, "This is in units of 1,000 (MB): asked for are units of 1,024 (MiB)."],
-  [2 ** 30 / 1e9, "This is in units of 1,000 (GB): asked for are units of 1,024 (GiB)."],
-  [2 ** 10 / 1e3, "This is in units of 1,000 (kB): asked for are units of 1,024 (KiB)."],
+  [2 ** 20 / 1e6, NAMED.MiB],
+  [2 ** 30 / 1e9, NAMED.GiB],
+  [2 ** 10 / 1e3, NAMED.KiB],
 ];
 
 /**
- * The number that was typed, or NaN: commas between thousands, a unit behind it, or a fraction.
+ * The number that was typed, or NaN: commas between thousands, a unit behind it, or a fraction. Where
+ * a comma stands before decimals, a point before three digits stands between thousands.
  *
  * @param {string} text
  * @param {string} [unit] of the answer
  */
 export function parse(text, unit = "") {
-  const typed = text.replace(/[\s,_]/g, "");
+  const bare = text.replace(/[\s_]/g, "");
+  const typed =
+    POINT === "."
+      ? bare.replaceAll(",", "")
+      : bare.replace(/\.(?=\d{3}(?!\d))/g, "").replace(",", ".");
   const fraction = typed.match(/^([\d.]+)\/([\d.]+)$/);
   if (fraction) return Number(fraction[1]) / Number(fraction[2]);
   const plain = typed.replace(/(%|x|×|[a-z]+)$/i, "");
@@ -59,7 +60,7 @@ export function parse(text, unit = "") {
  */
 export function judge(typed, { answer, unit, tolerance, hints }) {
   if (!Number.isFinite(typed)) {
-    return { right: false, text: "Type a number, such as 1,234 or 36.6." };
+    return { right: false, text: phrase("answer.no_number") };
   }
   const ratio = typed / answer;
   /** @type {[number, string][]} */
@@ -70,9 +71,12 @@ export function judge(typed, { answer, unit, tolerance, hints }) {
   if (mistake) return { right: false, text: mistake[1] };
   const shown = Number.isInteger(answer) ? exact(answer) : decimals(answer);
   if (off(1) <= Math.max(tolerance, 1e-12)) {
-    return { right: true, text: `Right: ${shown}${unit && ` ${unit}`}.` };
+    const text = unit
+      ? phrase("answer.right_unit", { answer: shown, unit })
+      : phrase("answer.right", { answer: shown });
+    return { right: true, text };
   }
-  if (ratio <= 0) return { right: false, text: "The answer has the other sign." };
+  if (ratio <= 0) return { right: false, text: phrase("answer.sign") };
   const binary = /\b[KMG]iB\b/.test(unit) ? UNITS : [];
   const named = [...binary, ...FACTORS].find(near);
   return { right: false, text: named ? named[1] : distance(ratio) };
@@ -80,16 +84,18 @@ export function judge(typed, { answer, unit, tolerance, hints }) {
 
 /** @param {number} ratio */
 function distance(ratio) {
-  if (ratio >= 1.5) return `Too large: ${times(ratio)} the answer.`;
-  if (ratio <= 1 / 1.5) return `Too small: the answer is ${times(1 / ratio)} as large.`;
+  if (ratio >= 1.5) return phrase("answer.too_large", { ratio: times(ratio) });
+  if (ratio <= 1 / 1.5) return phrase("answer.too_small", { ratio: times(1 / ratio) });
   const percent = decimals(Math.abs(ratio - 1) * 100);
-  return `Close: ${percent} % too ${ratio > 1 ? "large" : "small"}.`;
+  return ratio > 1
+    ? phrase("answer.close_above", { percent })
+    : phrase("answer.close_below", { percent });
 }
 
 /** @param {ViewContext<Question & { label: string }>} context */
 export function render({ model, el }) {
   const label = model.get("label");
-  const root = mount(el, `Your answer: ${label}`);
+  const root = mount(el, phrase("answer.title", { label }));
   root.classList.add("tt-answer");
   const input = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
   const verdict = h("p", { role: "status" });
@@ -105,7 +111,7 @@ export function render({ model, el }) {
   root.append(
     h("label", {}, h("span", {}, label), input),
     h("span", {}, model.get("unit")),
-    button("Check", check),
+    button(phrase("answer.check"), check),
     verdict,
   );
 }

@@ -1,6 +1,7 @@
 // One band of the attention stepper: a head's rows in one step, drawn as cells with states.
 
 import { h, setAttributes } from "./common.mjs";
+import { phrase, phrases } from "./language.mjs";
 
 /** @typedef {number[][]} Matrix rows are tokens */
 /** @typedef {"query" | "key" | "value" | "output"} ArrayName */
@@ -62,7 +63,7 @@ export const [WRITE, SCORE, SOFTMAX, MIX] = [1, 2, 3, 4];
 const ARRAYS = ["query", "key", "value", "output"];
 /** @type {(ArrayName | "scores")[]} */
 const ARRAYS_AND_SCORES = ["query", "key", "scores", "value", "output"];
-const HEADINGS = { query: "Q", key: "K", scores: "Q·K", value: "V", output: "out" };
+const HEADINGS = phrases("stepper.arrays");
 const WIDE = { label: 92, cell: 9, score: 14, gap: 16, row: 15, channels: 8 };
 const NARROW = { label: 78, cell: 6, score: 7.6, gap: 8, row: 15, channels: 3 };
 const LEAST_WIDE = 540;
@@ -208,7 +209,7 @@ export function band(trace, { title, keeps, onRead }) {
       Object.assign(each, { classes, strength });
     }
     note.textContent = said;
-    setAttributes(svg, { "aria-label": `${title}: ${said}` });
+    setAttributes(svg, { "aria-label": phrase("stepper.band", { title, said }) });
   }
 
   /**

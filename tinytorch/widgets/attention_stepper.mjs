@@ -4,7 +4,6 @@ import {
   button,
   checkField,
   commit,
-  exact,
   h,
   integer,
   listen,
@@ -14,6 +13,7 @@ import {
   tableOnRequest,
   viewButtons,
 } from "./common.mjs";
+import { exact, fixed, POINT, phrase, phrases, plural } from "./language.mjs";
 
 /** @import { Head, Trace } from "./attention_bands.mjs" */
 /** @import { ViewContext } from "./types" */
@@ -30,22 +30,11 @@ import {
  */
 
 const LAST_PHASE = PHASES.length - 1;
+const SAID = Object.values(phrases("stepper.said"));
 /** @type {Record<string, string>} */
-const SAID = {
-  project: "Project: each row that is computed becomes a query, a key and a value.",
-  write: "Write: the cache takes the new keys and values; without one, nothing is kept.",
-  score: "Score: queries meet keys. A dot marks the future, which the mask hides.",
-  softmax: "Softmax: each row of scores becomes weights that add up to one.",
-  mix: "Mix: the values, each times its weight, add up to the output.",
-};
-/** @type {Record<string, string>} */
-const LOOKS_AT = {
-  "first token": "looks at the first token",
-  "token before": "looks at the token before",
-  "one word": "looks at one earlier word",
-  everywhere: "looks everywhere",
-};
+const LOOKS_AT = phrases("stepper.looks_at");
 const CHANGED = 0.000_05;
+const percent = (/** @type {string} */ n) => phrase("numbers.percent", { n });
 
 /**
  * Rows projected, scores formed and scores used in a step, by both methods.
@@ -64,12 +53,13 @@ function ledger(trace, step) {
 
 /** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Attention stepper");
+  const root = mount(el, phrase("stepper.title"));
   root.classList.add("tt-stepper");
   const { element: status, say, stop: stopStatus } = announcer();
   const trace = model.get("trace");
   const last = trace.tokens.length - trace.prompt_length;
-  const word = (/** @type {number} */ i) => `“${trace.tokens[i].trim() || "␣"}”`;
+  const word = (/** @type {number} */ i) =>
+    phrase("common.word", { token: trace.tokens[i].trim() || "␣" });
   /** @type {number | null} */
   let column = null; // of the newest row: what the reader reads
 
@@ -85,19 +75,21 @@ export function render({ model, el, signal }) {
     return step() < last ? commit(model, { step: step() + 1, phase: 0 }) : null;
   }
 
-  const names = trace.heads.map(
-    ({ kind, layer, head }) => `${LOOKS_AT[kind] ?? kind} (layer ${layer}, head ${head})`,
+  const names = trace.heads.map(({ kind, layer, head }) =>
+    phrase("stepper.head", { looks: LOOKS_AT[kind] ?? kind, layer, head }),
   );
-  const heads = selectField("A head that", { "": Object.fromEntries(Object.entries(names)) }, (i) =>
+  const choices = (/** @type {string[]} */ all) => ({ "": Object.fromEntries(all.entries()) });
+  const heads = selectField(phrase("stepper.heads"), choices(names), (i) =>
     commit(model, { head: Number(i) }),
   );
-  const next = button("Next", goPhase, { class: "tt-play" });
-  const back = button("◂ token", () => goToken(step() - 1));
-  const forward = button("token ▸", () => goToken(step() + 1));
-  const phases = selectField("Phase", { "": Object.fromEntries(Object.entries(PHASES)) }, (value) =>
+  const next = button(phrase("stepper.next"), goPhase, { class: "tt-play" });
+  const back = button(phrase("stepper.back"), () => goToken(step() - 1));
+  const forward = button(phrase("stepper.forward"), () => goToken(step() + 1));
+  const phaseNames = Object.values(phrases("stepper.phases"));
+  const phases = selectField(phrase("stepper.phase"), choices(phaseNames), (value) =>
     commit(model, { phase: Number(value) }),
   );
-  const mask = checkField("show what changes without the mask", (checked) =>
+  const mask = checkField(phrase("stepper.without_mask"), (checked) =>
     commit(model, { unmasked: checked }),
   );
   const words = h("p", { class: "tt-words" });
@@ -106,27 +98,27 @@ export function render({ model, el, signal }) {
   const read = (place, keeps) => {
     readout.textContent = describe(place ?? [textAt(trace, step()) - 1, column ?? most()], keeps);
   };
-  const bands = [
-    band(trace, { title: "Without a cache", keeps: false, onRead: read }),
-    band(trace, { title: "With a cache", keeps: true, onRead: read }),
-  ];
+  const bands = Object.values(phrases("common.lanes")).map((title, i) =>
+    band(trace, { title, keeps: i === 1, onRead: read }),
+  );
   const changes = h("div", { class: "tt-changes" });
-  const data = tableOnRequest("Data as a table", tableRows);
+  const data = tableOnRequest(tableRows);
   const key = (/** @type {string} */ name, /** @type {string} */ text) =>
     h("li", {}, h("span", { class: `tt-box tt-${name}` }), text);
   const legend = h(
     "ul",
     { class: "tt-legend", "aria-hidden": true },
-    key("now", "computed now"),
-    key("again", "computed again"),
-    key("kept", "read from the cache"),
-    key("masked", "masked"),
-    key("none", "not formed"),
+    key("now", phrase("common.now")),
+    key("again", phrase("common.again")),
+    key("kept", phrase("stepper.read")),
+    key("masked", phrase("stepper.masked")),
+    key("none", phrase("stepper.not_formed")),
   );
+  const difference = trace.difference.toExponential(1).replace(".", POINT);
   const agreement = h(
     "p",
     { class: "tt-note" },
-    `In all ${trace.num_layers} layers, the kept keys and values differ from those of one pass without a cache by at most ${trace.difference.toExponential(1)}.`,
+    phrase("stepper.agreement", { layers: trace.num_layers, difference }),
   );
   const whole = h("p", { class: "tt-note" });
   const meaning = h("p", { class: "tt-note" });
@@ -141,11 +133,7 @@ export function render({ model, el, signal }) {
     meaning,
     whole,
     agreement,
-    h(
-      "p",
-      { class: "tt-note" },
-      "Keys: Space goes to the next phase, left and right to another token, up and down to another key; Home and End to the first and the last token.",
-    ),
+    h("p", { class: "tt-note" }, phrase("stepper.keys")),
     viewButtons(model, say),
     data.details,
     status,
@@ -173,16 +161,18 @@ export function render({ model, el, signal }) {
   function describe([row, at], keeps) {
     const head = trace.heads[headIndex()];
     const view = viewNow();
-    const pair = `${word(row)} meets ${word(at)}`;
-    if (Math.max(row, at) >= view.length) return `${pair}: not in the text yet.`;
-    if (view.phase < SCORE) return `${word(row)} has met no key yet: scores come next.`;
+    const pair = { query: word(row), key: word(at) };
+    if (Math.max(row, at) >= view.length) return phrase("stepper.not_yet", pair);
+    if (view.phase < SCORE) return phrase("stepper.no_key_yet", { query: pair.query });
     const state = scoreState(row, at, { ...view, keeps: Boolean(keeps) });
-    if (state === "masked") return `${pair}: in its future, masked.`;
-    if (!state) return `${pair}: not formed in this step, but in that of ${word(row)}.`;
-    const product = `q · k = ${head.products[row][at].toFixed(1)}`;
-    const score = `/ √${head.width} = ${head.scores[row][at].toFixed(2)}`;
-    if (view.phase < SOFTMAX) return `${pair}: ${product}, ${score}.`;
-    return `${pair}: ${product}, ${score}, weight ${(100 * head.weights[row][at]).toFixed(1)} %.`;
+    if (state === "masked") return phrase("stepper.in_its_future", pair);
+    if (!state) return phrase("stepper.other_step", pair);
+    const product = fixed(head.products[row][at], 1);
+    const score = fixed(head.scores[row][at], 2);
+    const scored = { ...pair, product, score, width: head.width };
+    if (view.phase < SOFTMAX) return phrase("stepper.scored", scored);
+    const weight = fixed(100 * head.weights[row][at], 1);
+    return phrase("stepper.weighted", { ...scored, weight });
   }
 
   /**
@@ -193,14 +183,19 @@ export function render({ model, el, signal }) {
    */
   function describeWhole({ without, withCache }, head) {
     const million = (/** @type {number} */ rows) =>
-      `${exact(Math.round((rows * trace.row_operations) / 1e6))} million`;
+      exact(Math.round((rows * trace.row_operations) / 1e6));
     const kept = without.rows - withCache.rows;
-    const kib = exact((kept * trace.row_bytes) / 1024);
     const first = head.kv_head * trace.group;
-    const sharing = `Heads ${first} to ${first + trace.group - 1} of layer ${head.layer} share K and V.`;
-    const work = `A row also passes the MLP and the other matrices of all ${trace.num_layers} layers: ${million(without.rows)} multiply-adds without a cache, ${million(withCache.rows)} with one`;
-    const read = kept ? `, which reads ${kib} KiB of kept keys and values instead` : "";
-    return `${work}${read}. ${trace.group > 1 ? sharing : ""}`.trim();
+    const last = first + trace.group - 1;
+    const work = {
+      layers: trace.num_layers,
+      without: million(without.rows),
+      with: million(withCache.rows),
+      kib: exact((kept * trace.row_bytes) / 1024),
+    };
+    const said = [kept ? phrase("stepper.whole_kept", work) : phrase("stepper.whole", work)];
+    if (trace.group > 1) said.push(phrase("stepper.sharing", { first, last, layer: head.layer }));
+    return said.join(" ");
   }
 
   function tableRows() {
@@ -208,10 +203,15 @@ export function render({ model, el, signal }) {
     const row = textAt(trace, step()) - 1;
     const rows = trace.tokens.map((token, j) => [
       `${j + 1}. ${token.trim() || "␣"}`,
-      j > row ? "masked" : head.scores[row][j].toFixed(2),
-      j > row ? "0 %" : `${(100 * head.weights[row][j]).toFixed(1)} %`,
+      j > row ? phrase("stepper.masked") : fixed(head.scores[row][j], 2),
+      percent(j > row ? "0" : fixed(100 * head.weights[row][j], 1)),
     ]);
-    return [["Key", `Score of ${word(row)}`, "Weight"], ...rows];
+    const headings = [
+      phrase("stepper.column_key"),
+      phrase("stepper.column_score", { word: word(row) }),
+      phrase("stepper.column_weight"),
+    ];
+    return [headings, ...rows];
   }
 
   function showChanges() {
@@ -227,19 +227,19 @@ export function render({ model, el, signal }) {
         box.style.setProperty("--share", share);
         return box;
       });
-      const worst = `${(100 * Math.max(...row)).toFixed(1)} %`;
+      const worst = percent(fixed(100 * Math.max(...row), 1));
       const said = wrong
-        ? `${wrong} of ${t + 1} kept keys wrong, by up to ${worst}`
-        : `all ${t + 1} kept keys right`;
+        ? phrase("stepper.wrong", { wrong, all: t + 1, worst })
+        : phrase("stepper.right", { all: t + 1 });
       return h(
         "div",
         { class: "tt-layer" },
-        `layer ${layer}`,
+        phrase("stepper.layer", { layer }),
         h("div", {}, ...boxes),
         h("p", {}, said),
       );
     });
-    const title = `Had no token been masked, ${word(t + 1)} would have changed the keys before it:`;
+    const title = phrase("stepper.had_no_mask", { word: word(t + 1) });
     changes.replaceChildren(h("p", {}, title), ...rows);
   }
 
@@ -248,18 +248,19 @@ export function render({ model, el, signal }) {
     if (column !== null) column = Math.min(column, length - 1);
     const view = viewNow();
     const costs = ledger(trace, now);
-    const said = (/** @type {Costs} */ { rows, formed, used }) => {
-      const projected = `${exact(rows)} ${rows === 1 ? "row" : "rows"} projected`;
-      if (view.phase < SCORE) return projected;
-      return `${projected}, ${exact(formed)} scores, ${exact(used)} used for the next token`;
-    };
+    const said = (/** @type {Costs} */ { rows, formed, used }) =>
+      view.phase < SCORE
+        ? plural("stepper.rows", rows)
+        : plural("stepper.rows_scores", rows, { formed: exact(formed), used: exact(used) });
     const head = trace.heads[headIndex()];
     bands[0].show(view, head, said(costs.without));
     bands[1].show(view, head, said(costs.withCache));
-    meaning.textContent = `Q, K, V: queries, keys and values, ${head.channels.length} of their ${head.width} numbers; out: the output. More colour: a larger number.`;
+    const numbers = { shown: head.channels.length, width: head.width };
+    meaning.textContent = phrase("stepper.meaning", numbers);
     whole.textContent = describeWhole(costs, head);
-    const place = now === 0 ? "The prompt" : `Token ${length}, ${word(length - 1)}`;
-    words.textContent = `${place}. ${SAID[PHASES[view.phase]]}`;
+    const at = { phase: SAID[view.phase], place: length, word: word(length - 1) };
+    words.textContent =
+      now === 0 ? phrase("stepper.the_prompt", at) : phrase("stepper.the_token", at);
     read(null);
     phases.select.value = String(view.phase);
     heads.select.value = String(headIndex());

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from typing import Self
 
 import anywidget
 import comm
@@ -15,6 +16,7 @@ from traitlets import TraitError
 
 from tinytorch.analysis.chart import Chart
 from tinytorch.widgets.bundle import styles, widget_module
+from tinytorch.widgets.language import Language, chosen_language
 
 STATIC = "TINYTORCH_STATIC_WIDGETS"
 """A variable that is set where notebooks run for a website, whose readers have no kernel."""
@@ -43,7 +45,15 @@ class ChapterWidget(anywidget.AnyWidget):
 
     A subclass gives `module`, the name of its JavaScript; `view_traits`, what a reader can change;
     `data_traits`, what is drawn; and `fallback`.
+
+    Attributes
+    ----------
+    language : str
+        What figures speak that are made from now on: ``ChapterWidget.language = "de"``, or the
+        variable ``TINYTORCH_LANGUAGE``. Names of traits, and errors, are English.
     """
+
+    language: str = chosen_language()
 
     module: str
     view_traits: tuple[str, ...]
@@ -54,7 +64,6 @@ class ChapterWidget(anywidget.AnyWidget):
 
     def __init_subclass__(cls, **kwargs):
         if "module" in vars(cls):  # anywidget derives a class for each widget
-            cls._esm = widget_module(cls.module)
             cls._css = styles()
         super().__init_subclass__(**kwargs)
 
@@ -71,6 +80,38 @@ class ChapterWidget(anywidget.AnyWidget):
             if isinstance(trait, IntRange)
         }
         self.set_trait("limits", ranges)
+
+    @classmethod
+    def from_state(cls, state: dict[str, object], language: str) -> Self:
+        """Return a figure with the state that `to_html` has written.
+
+        Parameters
+        ----------
+        state : dict
+            The values of its traits.
+        language : str
+            What it speaks.
+
+        Returns
+        -------
+        ChapterWidget
+        """
+        figure = cls.__new__(cls)
+        figure.language = language
+        traits = cls.class_traits()
+        names = (*cls.data_traits, *cls.view_traits)
+        values = {name: state[name] for name in names if not traits[name].read_only}
+        ChapterWidget.__init__(figure, **values)  # a class of its own asks for other arguments
+        return figure
+
+    @property
+    def _esm(self) -> str:  # anywidget makes a trait of it
+        return widget_module(self.module, self.words)
+
+    @property
+    def words(self) -> Language:
+        """The words and numbers of the figure's language."""
+        return Language(self.language)
 
     def fallback(self) -> Chart:
         """Draw the present view with matplotlib, for print and for readers without JavaScript."""

@@ -8,8 +8,9 @@ from functools import cache
 from importlib.resources import files
 
 from tinytorch.browser.bundle import COMMENT
+from tinytorch.widgets.language import ENGLISH, Language
 
-SHARED = ("common", "costs", "chart")
+SHARED = ("language", "common", "costs", "chart")
 STYLES = (
     "frame",
     "generation_player",
@@ -29,9 +30,10 @@ EXPORT = re.compile(
 
 
 @cache
-def source(name: str) -> str:
-    """Read a file of this folder."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def source(name: str, language: Language = ENGLISH) -> str:
+    """Read a file of this folder; a module with the phrases of a language."""
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return language.translated(text) if name.endswith(".mjs") else text
 
 
 def styles() -> str:
@@ -48,19 +50,22 @@ def _parts(module: str) -> list[str]:
     return [*parts, module]
 
 
-def _without_modules(*names: str) -> str:
-    texts = (EXPORT.sub("", IMPORT.sub("", source(f"{name}.mjs"))) for name in names)
+def _without_modules(language: Language, *names: str) -> str:
+    texts = (EXPORT.sub("", IMPORT.sub("", source(f"{name}.mjs", language))) for name in names)
     return "\n".join(texts)
 
 
-def _view(module: str) -> str:
+def _view(module: str, language: Language) -> str:
     """Return an expression whose names hide, and never meet, those of the shared modules."""
-    return f"(() => {{\n{_without_modules(*_parts(module))}\nreturn {{ render }};\n}})()"
+    modules = _without_modules(language, *_parts(module))
+    return f"(() => {{\n{modules}\nreturn {{ render }};\n}})()"
 
 
-def widget_module(name: str) -> str:
+@cache
+def widget_module(name: str, language: Language = ENGLISH) -> str:
     """Return a widget as one ES module without imports, for Jupyter."""
-    return f"{_without_modules(*SHARED)}\nexport default {_view(name)};\n"
+    shared = _without_modules(language, *SHARED)
+    return f"{shared}\nexport default {_view(name, language)};\n"
 
 
 def _names(module: str) -> list[str]:
@@ -73,7 +78,7 @@ def _shared() -> str:
     return ", ".join(name for module in SHARED for name in _names(module))
 
 
-def host_script(model_bytes: int | None = None) -> str:
+def host_script(model_bytes: int | None = None, language: Language = ENGLISH) -> str:
     """Return what each page with a figure loads first: what figures share, and their host.
 
     It is a classic script, since browsers refuse modules on pages that are opened from a file.
@@ -82,16 +87,18 @@ def host_script(model_bytes: int | None = None) -> str:
     ----------
     model_bytes : int or None
         The size of the site's model, if it has one.
+    language : Language
+        That of the pages.
     """
     size = "null" if model_bytes is None else model_bytes
-    body = f"{_without_modules(*SHARED, 'site')}\n" + (
+    body = f"{_without_modules(language, *SHARED, 'site')}\n" + (
         f"const show = host(document.currentScript.src, {size});\n"
         f"globalThis.tinytorchFigures = {{ show, shared: {{ {_shared()} }} }};"
     )
     return _classic(body)
 
 
-def view_script(name: str, module: str) -> str:
+def view_script(name: str, module: str, language: Language = ENGLISH) -> str:
     """Return what a page loads after the host's script, to show all its figures of one class.
 
     Parameters
@@ -100,15 +107,19 @@ def view_script(name: str, module: str) -> str:
         The class.
     module : str
         Its view's module.
+    language : Language
+        That of the pages.
     """
     body = (
         f"const {{ {_shared()} }} = tinytorchFigures.shared;\n"
-        f'tinytorchFigures.show("{name}", {_view(module)});'
+        f'tinytorchFigures.show("{name}", {_view(module, language)});'
     )
     return _classic(body)
 
 
-def embed_script(figures: dict[str, str], release: dict[str, object]) -> str:
+def embed_script(
+    figures: dict[str, str], release: dict[str, object], language: Language = ENGLISH
+) -> str:
     """Return the ES module that defines the element ``<tt-figure>``, with the views of all figures.
 
     Parameters
@@ -117,9 +128,11 @@ def embed_script(figures: dict[str, str], release: dict[str, object]) -> str:
         The module of each class.
     release : dict
         Its `version`, and in `files` the integrity of each file beside the script.
+    language : Language
+        That of the figures; what is wrong with a page is said in English.
     """
-    views = "\n".join(view_script(name, module) for name, module in figures.items())
-    body = COMMENT.sub("", _without_modules(*SHARED, *_parts("embed")))
+    views = "\n".join(view_script(name, module, language) for name, module in figures.items())
+    body = COMMENT.sub("", _without_modules(language, *SHARED, *_parts("embed")))
     return (
         f"const tinytorchFigures = (() => {{\n{body}\n"
         f"return {{ shared: {{ {_shared()} }}, "

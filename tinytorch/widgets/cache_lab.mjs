@@ -6,7 +6,6 @@ import {
   h,
   headingRow,
   listen,
-  memory,
   mount,
   oneLine,
   setAttributes,
@@ -15,6 +14,7 @@ import {
   write,
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
+import { fixed, memory, phrase, phrases } from "./language.mjs";
 
 /** @import { Model as Engine } from "../browser/load.mjs" */
 /** @import { ViewContext } from "./types" */
@@ -23,7 +23,6 @@ import { enginePanel } from "./engine_panel.mjs";
  * What is known of a switch's text and loss; while it runs, not all of it.
  *
  * @typedef {object} LabRun
- * @property {string} title
  * @property {number[]} ids
  * @property {string[]} texts
  * @property {number} [loss] the mean of -ln p of the given text
@@ -37,7 +36,7 @@ import { enginePanel } from "./engine_panel.mjs";
  * What Python has recorded: cache_lab.py.
  *
  * @typedef {object} LabRecord
- * @property {Record<string, WholeRun & { about: string }>} runs by switch
+ * @property {Record<string, WholeRun>} runs by switch
  * @property {string} prompt
  * @property {string} rest of the text whose loss is measured
  * @property {number[]} ids of that text
@@ -45,8 +44,12 @@ import { enginePanel } from "./engine_panel.mjs";
  * @property {boolean} one_pass
  */
 
-/** @typedef {{ name: string, run: LabRun, read: string }} Job */
+/** @typedef {{ name: string, run: LabRun, read?: number, of?: number }} Job tokens read */
 
+/** @type {Record<string, string>} */
+const TITLES = phrases("lab.titles");
+/** @type {Record<string, string>} */
+const ABOUT = phrases("lab.about");
 const RIGHT = "right";
 const SHOWN_OF_PROMPT = 90; // characters
 const LONGEST = 400; // characters of a reader's own beginning
@@ -62,14 +65,16 @@ const ROUNDED = /^int/; // switches where the last digits decide
 const firstDifference = (ids, right) =>
   ids.findIndex((id, i) => i < right.length && id !== right[i]);
 
+const lossText = (/** @type {number} */ loss) => fixed(loss, 2);
+
 /** @param {ViewContext<{ record: LabRecord, switch: string }>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Cache lab");
+  const root = mount(el, phrase("lab.title"));
   root.classList.add("tt-lab");
   const { element: status, say, stop: stopStatus } = announcer();
   const record = model.get("record");
   const names = Object.keys(record.runs);
-  const recordedWhen = model.site ? `${model.site.built} was built` : "this cell ran";
+  const recorded = phrases("lab.recorded")[model.site?.built ?? "cell"];
   /** @type {Record<string, WholeRun>} */
   let measured = {}; // whole runs of the engine, by switch
   /** @type {string | null} */
@@ -90,17 +95,16 @@ export function render({ model, el, signal }) {
     return measured[name] ?? (own === null ? record.runs[name] : null);
   }
 
-  const rest = shortened(record.rest);
-  const given = `Loss: mean -ln p of the text “${rest}” behind the recorded beginning.`;
+  const given = phrase("lab.given", { text: shortened(record.rest) });
   const words = h("p", { class: "tt-words" });
   const about = h("p", { class: "tt-note" });
   const lanes = [lane(), lane()];
   const pick = (/** @type {string} */ name) => commit(model, { switch: name });
-  const list = switches(record.runs, pick);
+  const list = switches(names, pick);
 
-  const run = button("Run this switch", () => start([chosen()]), { class: "tt-play" });
-  const all = button("Run all", () => start(names));
-  const stop = button("Stop", () => end("Stopped: what was under way is dropped."));
+  const run = button(phrase("lab.run"), () => start([chosen()]), { class: "tt-play" });
+  const all = button(phrase("lab.run_all"), () => start(names));
+  const stop = button(phrase("lab.stop"), () => end(phrase("lab.said_stopped")));
   const beginning = h("input", {
     type: "text",
     class: "tt-link",
@@ -108,7 +112,8 @@ export function render({ model, el, signal }) {
     placeholder: oneLine(record.prompt).slice(0, LONGEST),
   });
   beginning.addEventListener("change", forget);
-  const field = h("label", { class: "tt-field" }, h("span", {}, "Your own beginning"), beginning);
+  const label = h("span", {}, phrase("lab.beginning"));
+  const field = h("label", { class: "tt-field" }, label, beginning);
   const source = h("p", { class: "tt-note" });
   const live = h("div", { class: "tt-live" }, field, h("div", { class: "tt-row" }, run, all, stop));
   const panel = enginePanel({
@@ -121,7 +126,10 @@ export function render({ model, el, signal }) {
       show();
     },
   });
-  const data = tableOnRequest("Data as a table", () => tokenTable(known(RIGHT), known(chosen())));
+  const data = tableOnRequest(() => {
+    const now = known(chosen());
+    return tokenTable(known(RIGHT), now, now ? TITLES[chosen()] : phrase("lab.with_switch"));
+  });
   root.append(
     source,
     words,
@@ -149,7 +157,7 @@ export function render({ model, el, signal }) {
     const text = beginning.value.trim();
     own = text || null;
     measured = {};
-    say(own === null ? "The beginning of the recording" : "Run a switch on your beginning");
+    say(own === null ? phrase("lab.said_recorded") : phrase("lab.said_own"));
     show();
   }
 
@@ -171,15 +179,15 @@ export function render({ model, el, signal }) {
       for (const name of queue) {
         stopped.throwIfAborted();
         /** @type {Job} */
-        const job = { name, read: "", run: { title: record.runs[name].title, ids: [], texts: [] } };
+        const job = { name, run: { ids: [], texts: [] } };
         running = job;
         await follow(engine, job, prompt, stopped);
         const whole = /** @type {WholeRun} */ (job.run);
         measured[name] = whole;
-        say(`${whole.title}: loss ${whole.loss.toFixed(2)}`);
+        say(phrase("lab.said_loss", { title: TITLES[name], loss: lossText(whole.loss) }));
       }
       running = null;
-      say(queue.length > 2 ? "All switches were run" : summary());
+      say(queue.length > 2 ? phrase("lab.said_all") : summary());
     } catch (error) {
       if (stopped.aborted) return;
       running = null;
@@ -206,7 +214,7 @@ export function render({ model, el, signal }) {
         job.run.texts.push(said);
       }
       Object.assign(job.run, found); // bytes, and the loss
-      job.read = read ? ` (${read} of ${of} tokens read)` : "";
+      Object.assign(job, { read, of });
       show();
     }
   }
@@ -216,36 +224,42 @@ export function render({ model, el, signal }) {
     // While nothing runs, runs are whole.
     const right = /** @type {WholeRun | null} */ (known(RIGHT));
     const now = /** @type {WholeRun | null} */ (known(chosen()));
-    if (!right || !now) return "Not run on your beginning yet.";
+    if (!right || !now) return phrase("lab.not_run");
     if (running) {
-      const { title } = record.runs[running.name];
-      const isReading = running.run.bytes !== undefined;
-      const doing = isReading ? `reads the given text${running.read}` : "writes";
-      return `Running here: ${title}. It ${doing}.`;
+      const { read = 0, of = 0 } = running;
+      const title = TITLES[running.name];
+      if (running.run.bytes === undefined) return phrase("lab.writes", { title });
+      return read
+        ? phrase("lab.reads_tokens", { title, read, of })
+        : phrase("lab.reads", { title });
     }
-    const [kept, rightly] = [memory(now.bytes), memory(right.bytes)];
-    if (chosen() === RIGHT) return `The right cache: loss ${now.loss.toFixed(2)}, ${kept} kept.`;
+    const [kept, all] = [memory(now.bytes), memory(right.bytes)];
+    const loss = lossText(now.loss);
+    if (chosen() === RIGHT) return phrase("lab.the_right", { loss, kept });
     const at = firstDifference(now.ids, right.ids);
-    const all = `All ${now.ids.length} tokens are the right ones`;
-    const text = at < 0 ? all : `Token ${at + 1} is the first wrong one`;
-    const loss = `loss ${now.loss.toFixed(2)} instead of ${right.loss.toFixed(2)}`;
-    return `${text}; ${loss}; ${kept} kept${kept === rightly ? "" : ` instead of ${rightly}`}.`;
+    const text =
+      at < 0
+        ? phrase("lab.all_right", { tokens: now.ids.length })
+        : phrase("lab.first_wrong", { place: at + 1 });
+    const found = { text, loss, right: lossText(right.loss), kept, all };
+    return kept === all ? phrase("lab.compared", found) : phrase("lab.compared_kept", found);
   }
 
   /** Where the numbers come from, and whether Python's are the same. */
   function origin() {
-    if (running?.name === chosen()) return "Running in this page.";
+    if (running?.name === chosen()) return phrase("lab.running");
     const now = measured[chosen()];
-    if (!now) return own === null ? `Recorded by Python when ${recordedWhen}.` : "";
-    if (own !== null) return "Computed in this page.";
+    if (!now) return own === null ? recorded : "";
+    if (own !== null) return phrase("lab.computed");
     const python = record.runs[chosen()];
     const sameText = String(now.ids) === String(python.ids);
     if (sameText && Math.abs(now.loss - python.loss) < CLOSE) {
-      return "Computed in this page. The same tokens and loss as recorded by Python.";
+      return phrase("lab.same");
     }
-    const isRounded = ROUNDED.test(chosen());
-    const why = isRounded ? " Between two integers, the last digit of a key decides." : "";
-    return `Computed in this page. Python's loss was ${python.loss.toFixed(2)}.${why}`;
+    const loss = lossText(python.loss);
+    return ROUNDED.test(chosen())
+      ? phrase("lab.other_rounded", { loss })
+      : phrase("lab.other", { loss });
   }
 
   function show() {
@@ -253,10 +267,10 @@ export function render({ model, el, signal }) {
     const [right, now] = [known(RIGHT), known(name)];
     const prompt = own ?? record.prompt;
     write(words, summary());
-    write(about, record.runs[name].about);
+    write(about, ABOUT[name]);
     const at = right && now ? firstDifference(now.ids, right.ids) : -1;
-    lanes[0].show(record.runs[RIGHT].title, prompt, right, at);
-    lanes[1].show(record.runs[name].title, prompt, now, at);
+    lanes[0].show(TITLES[RIGHT], prompt, right, at);
+    lanes[1].show(TITLES[name], prompt, now, at);
     lanes[1].element.hidden = name === RIGHT;
     list.show(name, known, running?.name);
     write(source, origin());
@@ -309,15 +323,15 @@ function lane() {
 /**
  * All switches with what they do, one of which is chosen.
  *
- * @param {LabRecord["runs"]} runs
+ * @param {string[]} names
  * @param {(name: string) => void} pick
  */
-function switches(runs, pick) {
+function switches(names, pick) {
   const group = `tt-lab-${Math.random()}`;
-  const rows = Object.entries(runs).map(([name, { title }]) => {
+  const rows = names.map((name) => {
     const input = h("input", { type: "radio", name: group, onchange: () => pick(name) });
     const cells = [h("td"), h("td", { class: "tt-loss" }), h("td")];
-    const label = h("label", { class: "tt-check" }, input, h("span", {}, title));
+    const label = h("label", { class: "tt-check" }, input, h("span", {}, TITLES[name]));
     const row = h("tr", {}, h("th", { scope: "row" }, label), ...cells);
     row.addEventListener("click", (event) => {
       const target = /** @type {Element} */ (event.target);
@@ -325,7 +339,7 @@ function switches(runs, pick) {
     });
     return { name, input, cells, row };
   });
-  const head = h("thead", {}, headingRow(["Switch", "First wrong token", "Loss", "Kept"]));
+  const head = h("thead", {}, headingRow(Object.values(phrases("lab.columns"))));
   const element = h("table", {}, head, h("tbody", {}, ...rows.map(({ row }) => row)));
 
   /**
@@ -343,7 +357,7 @@ function switches(runs, pick) {
       setAttributes(row, { "aria-busy": name === running ? "true" : null });
       const at = run && right ? firstDifference(run.ids, right.ids) : -1;
       write(cells[0], at < 0 ? "–" : String(at + 1));
-      write(cells[1], run?.loss?.toFixed(2) ?? "…");
+      write(cells[1], run?.loss === undefined ? "…" : lossText(run.loss));
       cells[1].style.setProperty("--share", `${(100 * (run?.loss ?? 0)) / most}%`);
       write(cells[2], run?.bytes ? memory(run.bytes) : "…");
     }
@@ -356,10 +370,11 @@ function switches(runs, pick) {
  *
  * @param {LabRun | null} right
  * @param {LabRun | null} now
+ * @param {string} title
  */
-function tokenTable(right, now) {
+function tokenTable(right, now, title) {
   const quoted = (/** @type {LabRun | null} */ run, /** @type {number} */ i) =>
-    run?.texts[i] === undefined ? "" : `“${run.texts[i]}”`;
+    run?.texts[i] === undefined ? "" : phrase("common.word", { token: run.texts[i] });
   const rows = (right?.ids ?? []).map((_, i) => [String(i + 1), quoted(right, i), quoted(now, i)]);
-  return [["Token", "Right cache", now?.title ?? "With the switch"], ...rows];
+  return [[phrases("common.columns").token, phrase("lab.right_cache"), title], ...rows];
 }

@@ -15,61 +15,36 @@ from tinytorch.analysis import plots
 from tinytorch.analysis.chart import Chart
 from tinytorch.models import ChatTokenizer
 from tinytorch.widgets.base import ChapterWidget
+from tinytorch.widgets.language import Language
 from tinytorch.widgets.records import Record
 
 RIGHT = "right"
 
-SWITCHES = {
-    RIGHT: ("the right cache", "Nothing is changed."),
-    "first-lost": (
-        "1 first token lost",
-        "The first token's keys and values are zeros. A key of zeros takes its share of attention.",
-    ),
-    "misses-itself": ("2 misses itself", "A new token sees all tokens before it, but not itself."),
-    "off-by-one": ("3 off by one", "The tokens behind the prompt stand one position too far."),
-    "no-prefill": ("4 no prefill", "The prompt's keys and values are never stored."),
-    "last-layer": ("5 last layer", "Every layer has the attention weights of the last one."),
-    "length-stays": (
-        "6 length stays, second text",
-        "Four tokens of another text were cleared, but are still counted. In a first text this "
-        "bug does not show.",
-    ),
-    "columns": (
-        "7 column positions, padding of 3",
-        "The positions count the padding too. Rotary positions encode distances, so nothing "
-        "changes; learned ones would be wrong.",
-    ),
-    "shifted": (
-        "all positions plus 100",
-        "Rotary positions encode distances, and those stay as they were.",
-    ),
-    "first-dropped": (
-        "first token dropped",
-        "Once the prompt is read, its first token is gone: not zeros as in bug 1, but no key "
-        "at all.",
-    ),
-    "window": ("window of 64", "Each token sees the last 64."),
-    "sinks": ("4 sinks and the last 60", "Each token sees the first 4 and the last 60."),
-    "int8-token": ("int8, scales by token", "Each token's keys and values share a scale."),
-    "int8-channel": (
-        "int8, keys by channel",
-        "A channel's keys of all tokens of a pass share a scale. A token that comes alone keeps "
-        "its key unrounded.",
-    ),
-    "int4-token": ("int4, scales by token", "Fifteen levels, and a scale for each token."),
-    "int4-channel": (
-        "int4, keys by channel",
-        "Fifteen levels, and for keys a scale for each channel of a pass. A token that comes "
-        "alone keeps its key unrounded.",
-    ),
-}
-"""What can be done to a cache: title, and what happens. lab_sessions.mjs has the same names."""
+SWITCHES = (
+    RIGHT,
+    "first-lost",
+    "misses-itself",
+    "off-by-one",
+    "no-prefill",
+    "last-layer",
+    "length-stays",
+    "columns",
+    "shifted",
+    "first-dropped",
+    "window",
+    "sinks",
+    "int8-token",
+    "int8-channel",
+    "int4-token",
+    "int4-channel",
+)
+"""What can be done to a cache. lab_sessions.mjs has the same names; languages say what happens."""
 
 SHOWN = 80
 """Characters of the prompt that paper shows."""
 
 FIELDS = ("ids", "start", "one_pass", "prompt", "rest", "runs")
-RUN_FIELDS = ("title", "about", "ids", "texts", "loss", "bytes")
+RUN_FIELDS = ("ids", "texts", "loss", "bytes")
 
 
 class Session(Protocol):
@@ -138,12 +113,9 @@ def record_lab(
         raise ValueError(f"sessions: {unknown or 'no right one'}; there are {list(SWITCHES)}")
     runs = {}
     for name, new_session in sessions.items():
-        title, about = SWITCHES[name]
         session = new_session()
         ids = write(session, text[:start], max_new_tokens)
         runs[name] = {
-            "title": title,
-            "about": about,
             "ids": ids,
             "texts": list(tokenizer.decode_stream(ids)),
             "loss": round(losses[name] if losses else loss(new_session(), text, start), 4),
@@ -173,13 +145,15 @@ class DrawnLab:
     record: Record
     switch: str
     chart: Chart
+    words: Language
 
     def _repr_html_(self) -> str:
         runs = self.record["runs"]
         run, right = runs[self.switch], runs[RIGHT]
         place = first_difference(run["ids"], right["ids"])
-        lanes = self.lane("Right cache", right["texts"], None)
-        lanes += self.lane(run["title"], run["texts"], place)
+        lanes = self.lane(self.words.phrase("lab.right_cache"), right["texts"], None)
+        title = self.words.phrase(f"lab.titles.{self.switch}")
+        lanes += self.lane(title, run["texts"], place)
         return f'<div class="tt-drawn">{lanes}</div>{self.chart._repr_html_()}'
 
     def lane(self, title: str, texts: list[str], place: int | None) -> str:
@@ -237,14 +211,16 @@ class CacheLab(ChapterWidget):
 
     def fallback(self) -> DrawnLab:
         """Write both texts and draw all losses; see `ChapterWidget.fallback`."""
-        runs = self.record["runs"].values()
-        losses = {run["title"]: run["loss"] for run in runs}
+        words = self.words
+        runs = self.record["runs"]
+        losses = {words.phrase(f"lab.titles.{name}"): run["loss"] for name, run in runs.items()}
         worst = max(losses, key=losses.get)
+        right, most = (words.number(loss, ".2f") for loss in (runs[RIGHT]["loss"], losses[worst]))
         chart = plots.bars(
-            {"loss": losses},
-            x_label="loss, mean -ln p of the given text's tokens",
+            {words.phrase("lab.drawn_series"): losses},
+            x_label=words.phrase("lab.drawn_x"),
             value_format="{:.2f}",
-            alt=f"The right cache has a loss of {losses[SWITCHES[RIGHT][0]]:.2f}; the worst, "
-            f"“{worst}”, {losses[worst]:.2f}.",
+            alt=words.phrase("lab.drawn_alt", right=right, worst=worst, loss=most),
+            signs=words.signs,
         )
-        return DrawnLab(self.record, self.switch, chart)
+        return DrawnLab(self.record, self.switch, chart, words)

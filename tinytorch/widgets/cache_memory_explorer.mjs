@@ -3,12 +3,9 @@ import {
   announcer,
   choice,
   commit,
-  decimals,
-  exact,
   h,
   integers,
   listen,
-  memory,
   mount,
   numberField,
   ratioOf,
@@ -20,6 +17,7 @@ import {
 } from "./common.mjs";
 import { kvCacheBytes, longestThatFits, sequencesThatFit, weightBytes } from "./costs.mjs";
 import { deviceBar, deviceLegend, GIB } from "./device_bar.mjs";
+import { decimals, exact, memory, phrase, phrases, plural } from "./language.mjs";
 
 /** @import { CacheSizes, KeyOf, ModelRecord, ViewContext } from "./types" */
 
@@ -45,21 +43,12 @@ import { deviceBar, deviceLegend, GIB } from "./device_bar.mjs";
 const NOBODY = "";
 const ELEMENT_TYPES = { 32: "fp32", 16: "fp16, bf16", 8: "fp8, int8", 4: "int4" };
 const BITS = [16, 32, 8, 4];
-const KINDS = {
-  MHA: "MHA: a key/value head for each query head",
-  GQA: "GQA: query heads share key/value heads",
-  MQA: "MQA: one key/value head",
-  MLA: "MLA: a latent vector",
-};
+const KINDS = phrases("memory.kinds");
 const DEVICES = [8, 24, 80, 141];
 const OTHER = "own";
 const OWN = "your own";
-const DIMENSIONS = {
-  num_layers: "Layers",
-  num_kv_heads: "Key/value heads",
-  head_dim: "Width of a head",
-  million_parameters: "Parameters, millions",
-};
+const OWN_NAME = phrase("common.your_own");
+const DIMENSIONS = phrases("memory.dimensions");
 /** @type {KeyOf<State>[]} */
 const KEYS = ["model", "compare", "bits_per_element", "bits_per_weight"];
 
@@ -74,7 +63,7 @@ function grouped(models) {
   for (const [kind, heading] of Object.entries(KINDS)) {
     const members = models.filter((spec) => spec.attention === kind);
     const text = (/** @type {ModelRecord} */ spec) =>
-      spec.window === null ? spec.name : `${spec.name} (sliding window)`;
+      spec.window === null ? spec.name : phrase("memory.sliding", { model: spec.name });
     if (members.length)
       groups[heading] = Object.fromEntries(members.map((spec) => [spec.name, text(spec)]));
   }
@@ -89,7 +78,7 @@ function grouped(models) {
  */
 function ownModel({ num_layers, num_kv_heads, head_dim, million_parameters }) {
   return {
-    name: OWN,
+    name: OWN_NAME,
     num_layers,
     num_windowed_layers: 0,
     window: null,
@@ -114,7 +103,7 @@ function lengths(chosen, most) {
 
 /** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Cache memory explorer");
+  const root = mount(el, phrase("memory.title"));
   const { element: status, say, stop: stopStatus } = announcer();
   const { keys: numberKeys, within, values: numbers } = integers(model);
   const models = model.get("models");
@@ -127,26 +116,27 @@ export function render({ model, el, signal }) {
   const field = (key, label, slider = true) =>
     numberField(label, { ...within(key), onchange: set(key), slider });
 
-  const choices = { ...grouped(models), "A model of your own": { [OWN]: OWN } };
-  const modelField = selectField("Model", choices, set("model"));
+  const choices = { ...grouped(models), [phrase("memory.own_model")]: { [OWN]: OWN_NAME } };
+  const modelField = selectField(phrase("common.model"), choices, set("model"));
   const compareField = selectField(
-    "Beside it",
-    { "": { [NOBODY]: "no other" }, ...grouped(models) },
+    phrase("memory.compare"),
+    { "": { [NOBODY]: phrase("memory.nobody") }, ...grouped(models) },
     set("compare"),
   );
-  const seqLen = field("seq_len", "Context, tokens");
-  const batchSize = field("batch_size", "Sequences");
+  const seqLen = field("seq_len", phrase("memory.context"));
+  const batchSize = field("batch_size", phrase("memory.sequences"));
   const types = { "": ELEMENT_TYPES };
-  const element = selectField("Cache element", types, setNumber("bits_per_element"));
-  const weight = selectField("Weights", types, setNumber("bits_per_weight"));
-  const devices = Object.fromEntries(DEVICES.map((size) => [size, `${size} GB`]));
+  const element = selectField(phrase("memory.element"), types, setNumber("bits_per_element"));
+  const weight = selectField(phrase("memory.weight"), types, setNumber("bits_per_weight"));
+  const devices = Object.fromEntries(DEVICES.map((n) => [n, phrase("memory.gb", { n })]));
   const choose = (/** @type {string} */ value) => {
     ownDevice.field.hidden = value !== OTHER;
     if (value === OTHER) ownDevice.input.focus();
     else commit(model, { device_gb: Number(value) });
   };
-  const device = selectField("Device memory", { "": { ...devices, [OTHER]: "another" } }, choose);
-  const ownDevice = field("device_gb", "Device, GB", false);
+  const sizes = { "": { ...devices, [OTHER]: phrase("memory.other_device") } };
+  const device = selectField(phrase("memory.device"), sizes, choose);
+  const ownDevice = field("device_gb", phrase("memory.own_device"), false);
   const dimensionKeys = /** @type {(keyof typeof DIMENSIONS)[]} */ (Object.keys(DIMENSIONS));
   const dimensions = dimensionKeys.map((key) => ({ key, ...field(key, DIMENSIONS[key]) }));
   const own = h("div", { class: "tt-fields" }, ...dimensions.map((each) => each.field));
@@ -156,11 +146,11 @@ export function render({ model, el, signal }) {
   /** @type {ReturnType<typeof read>} */
   let view;
   const chart = lineChart({
-    label: "Cache by context length",
+    label: phrase("memory.chart"),
     onCursor: (i) => commit(model, { seq_len: view.lengths[i] }),
     signal,
   });
-  const data = tableOnRequest("Data as a table", tableRows);
+  const data = tableOnRequest(tableRows);
   root.append(
     bars,
     deviceLegend(),
@@ -170,11 +160,7 @@ export function render({ model, el, signal }) {
     h("div", { class: "tt-fields" }, seqLen.field, batchSize.field),
     h("div", { class: "tt-fields" }, element.field, weight.field, device.field, ownDevice.field),
     facts,
-    h(
-      "p",
-      { class: "tt-note" },
-      "A device of 80 GB is taken as 80 · 10⁹ bytes, all of them for weights and caches. Scales of int8 and int4 are not counted.",
-    ),
+    h("p", { class: "tt-note" }, phrase("memory.note")),
     chart.element,
     viewButtons(model, say),
     data.details,
@@ -197,6 +183,7 @@ export function render({ model, el, signal }) {
       bits_per_element: choice(model, "bits_per_element", BITS),
       bits_per_weight: choice(model, "bits_per_weight", BITS),
       compare: chosen[1],
+      isOwn: chosen[0] === OWN,
       specs: [...new Set(chosen)].filter(Boolean).map((name) => specOf(name) ?? ownModel(values)),
       device: BigInt(values.device_gb) * 10n ** 9n,
     };
@@ -213,8 +200,8 @@ export function render({ model, el, signal }) {
 
   function update() {
     view = read();
-    modelField.select.value = view.specs[0].name;
-    own.hidden = view.specs[0].name !== OWN;
+    modelField.select.value = view.isOwn ? OWN : view.specs[0].name;
+    own.hidden = !view.isOwn;
     for (const { key, show } of dimensions) show(view[key]);
     compareField.select.value = view.compare;
     seqLen.show(view.seq_len);
@@ -237,7 +224,9 @@ export function render({ model, el, signal }) {
     );
     const short = view.specs.filter((spec) => view.seq_len > spec.max_context);
     beyond.textContent = short
-      .map((spec) => `${spec.name} was made for texts of ${exact(spec.max_context)} tokens.`)
+      .map(({ name, max_context: most }) =>
+        phrase("common.made_for", { model: name, tokens: exact(most) }),
+      )
       .join(" ");
     showFacts(measured);
     drawChart(measured);
@@ -251,32 +240,31 @@ export function render({ model, el, signal }) {
     const row = (heading, value) => [heading, ...measured.map(value)];
     const longest = (/** @type {Measured} */ { spec }) => {
       const length = longestThatFits(spec, device, size, bits, weightBits);
-      return length === null ? "no limit" : `${exact(length)} tokens`;
+      return length === null
+        ? phrase("memory.no_limit")
+        : phrase("memory.tokens", { n: exact(length) });
     };
+    const n = exact(view.batch_size);
     const rows = [
       ["", ...measured.map(({ spec }) => spec.name)],
-      row(`sequences that fit in ${exact(view.device_gb)} GB`, fitting),
-      row("one token", ({ spec }) => memory(cacheOf(spec, 1, 1))),
-      row(`one sequence of ${exact(view.seq_len)}`, ({ spec }) =>
+      row(phrase("memory.row_fit", { gb: exact(view.device_gb) }), fitting),
+      row(phrase("memory.row_token"), ({ spec }) => memory(cacheOf(spec, 1, 1))),
+      row(phrase("memory.row_sequence", { tokens: exact(view.seq_len) }), ({ spec }) =>
         memory(cacheOf(spec, view.seq_len, 1)),
       ),
-      row(`all ${exact(view.batch_size)}`, ({ cache }) => memory(cache)),
-      row("the weights", ({ weights }) => memory(weights)),
-      row(
-        "cache as a share of the weights",
-        ({ cache, weights }) => `${decimals(100 * ratioOf(cache, weights))} %`,
+      row(phrase("memory.row_all", { n }), ({ cache }) => memory(cache)),
+      row(phrase("memory.row_weights"), ({ weights }) => memory(weights)),
+      row(phrase("memory.row_share"), ({ cache, weights }) =>
+        phrase("numbers.percent", { n: decimals(100 * ratioOf(cache, weights)) }),
       ),
-      row(`how long ${exact(view.batch_size)} can grow there`, longest),
+      row(phrase("memory.row_longest", { n }), longest),
     ];
     facts.replaceChildren(table(rows));
-    say(
-      measured
-        .map(
-          (each) =>
-            `${each.spec.name}: cache ${memory(each.cache)}, ${fitting(each)} sequences fit`,
-        )
-        .join("; "),
-    );
+    const said = measured.map((each) => {
+      const found = { cache: memory(each.cache), fit: fitting(each) };
+      return phrase("memory.said", { model: each.spec.name, ...found });
+    });
+    say(said.join("; "));
   }
 
   /** @param {Measured[]} measured */
@@ -290,26 +278,30 @@ export function render({ model, el, signal }) {
         y: view.lengths.map((length) => gib(cacheOf(spec, length, view.batch_size))),
       })),
       limits: measured
-        .map((each, of) => ({ name: `room beside ${each.spec.name}`, y: room(each), of }))
+        .map((each, of) => ({
+          name: phrase("memory.room", { model: each.spec.name }),
+          y: room(each),
+          of,
+        }))
         .filter(({ y }) => y > 0),
-      xLabel: "tokens in each sequence",
-      yLabel: `{unit} for ${exact(view.batch_size)} ${view.batch_size === 1 ? "sequence" : "sequences"}`,
-      yUnit: "GiB of cache",
+      xLabel: phrase("memory.x"),
+      yLabel: (unit) => plural("memory.y", view.batch_size, { unit }),
+      yUnit: phrase("memory.unit"),
       log: true,
       xLog: true,
       format: (value) => memory(Number(value) * GIB),
     });
     chart.moveTo(view.lengths.indexOf(view.seq_len));
-    setAttributes(chart.svg, { "aria-label": "Cache by context length; arrows change the length" });
+    setAttributes(chart.svg, { "aria-label": phrase("memory.chart_label") });
   }
 
   function tableRows() {
     const every = view.lengths.filter(
       (length) => Number.isInteger(Math.log2(length)) || length === view.seq_len,
     );
-    const headings = ["Tokens", ...view.specs.map((spec) => `${spec.name}, bytes`)];
+    const column = (/** @type {Spec} */ { name }) => phrase("memory.column_bytes", { model: name });
     return [
-      headings,
+      [phrase("memory.column_tokens"), ...view.specs.map(column)],
       ...every.map((length) => [
         exact(length),
         ...view.specs.map((spec) => exact(cacheOf(spec, length, view.batch_size))),

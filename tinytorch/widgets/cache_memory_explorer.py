@@ -117,14 +117,18 @@ class CacheMemoryExplorer(ChapterWidget):
                 )
                 for length in lengths
             ]
-            lines[name] = (lengths, [size / 2**30 for size in sizes])
-        names = " and ".join(lines)
+            shown = self.words.phrase("common.your_own") if name == OWN else name
+            lines[shown] = (lengths, [size / 2**30 for size in sizes])
+        models, *others = lines
+        for other in others:
+            models = self.words.phrase("memory.drawn_and", model=models, other=other)
+        sizes = {"sequences": self.batch_size, "bits": self.bits_per_element}
         return plots.curves(
             lines,
-            x_label="tokens in each sequence",
-            y_label=f"GiB of cache, {self.batch_size} sequences, {self.bits_per_element} bits",
+            x_label=self.words.phrase("memory.x"),
+            y_label=self.words.phrase("memory.drawn_y", **sizes),
             x_log=True,
             y_log=True,
-            alt=f"On logarithmic axes the cache of {names} grows in a straight line with the "
-            "context.",
+            alt=self.words.phrase("memory.drawn_alt", models=models),
+            signs=self.words.signs,
         )

@@ -1,16 +1,16 @@
-import { exact, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { exact, phrase, tickText } from "./language.mjs";
 
 /** @import { Attributes, ChartData, Series } from "./types" */
 
 const HEIGHT = 250;
 const MARGIN = { left: 58, right: 14, top: 10, bottom: 46 };
 const DASHES = ["none", "7 4", "2 3", "9 3 2 3"];
-/** @type {[size: number, word: string][]} */
+/** @type {[size: number, named: (unit: string) => string][]} */
 const SCALES = [
-  [1e12, "trillion "],
-  [1e9, "billion "],
-  [1e6, "million "],
-  [1, ""],
+  [1e12, (unit) => phrase("chart.trillion", { unit })],
+  [1e9, (unit) => phrase("chart.billion", { unit })],
+  [1e6, (unit) => phrase("chart.million", { unit })],
 ];
 
 /**
@@ -149,10 +149,9 @@ export function lineChart({ label, onCursor, signal }) {
     const ys = data.series.map((series) => series.y.map(Number));
     const levels = data.limits ?? [];
     const all = [...ys.flat(), ...levels.map((level) => level.y)].filter(Number.isFinite);
-    const [divisor, word] = data.log
-      ? [1, ""]
-      : (SCALES.find(([size]) => Math.max(...all) >= size) ?? [1, ""]);
-    yTitle.textContent = data.yLabel.replace("{unit}", word + data.yUnit);
+    const { yUnit } = data;
+    const [divisor, named] = (!log && SCALES.find(([size]) => Math.max(...all) >= size)) || [1];
+    yTitle.textContent = data.yLabel(named ? named(yUnit) : yUnit);
     const y = scale(all, HEIGHT - MARGIN.bottom, MARGIN.top, {
       log: data.log,
       most: 5,
@@ -168,9 +167,8 @@ export function lineChart({ label, onCursor, signal }) {
     const right = width - MARGIN.right;
     const text = (/** @type {Attributes} */ props, /** @type {string} */ content) =>
       h("svg:text", props, content);
-    const numbers = new Intl.NumberFormat("en-US", { maximumFractionDigits: 6 });
     const yText = (/** @type {number} */ tick) =>
-      log ? powerOfTen(tick) : numbers.format(tick / divisor);
+      log ? powerOfTen(tick) : tickText(tick / divisor);
     grid.replaceChildren(
       ...y.ticks.flatMap((tick) => {
         const at = y.place(tick);
@@ -247,7 +245,7 @@ export function lineChart({ label, onCursor, signal }) {
       return `${name}: ${value}`;
     });
     const at = `${xLabel}: ${exact(x[point])}`;
-    place.textContent = `at ${exact(x[point])}:`;
+    place.textContent = phrase("chart.at", { x: exact(x[point]) });
     setAttributes(svg, { "aria-valuenow": point, "aria-valuetext": `${at}. ${said.join(". ")}` });
   }
 

@@ -1,4 +1,6 @@
-// What the widgets share: elements, controls, numbers as text, and their model's values.
+// What the widgets share: elements, controls, and their model's values.
+
+import { exact, phrase } from "./language.mjs";
 
 /** @import { Attributes, ElementOf, KeyOf, NumberKey, Range, WidgetModel } from "./types" */
 
@@ -132,52 +134,6 @@ export function choice(model, key, choices) {
   return choices.includes(value) ? value : choices[0];
 }
 
-const GROUPED = new Intl.NumberFormat("en-US");
-const SHORT = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
-const WORDS = ["", " thousand", " million", " billion", " trillion", " quadrillion"];
-
-/** A count, with all its digits. */
-export const exact = (/** @type {number | bigint} */ count) => GROUPED.format(count);
-
-/**
- * A count in three digits and a word: 1.23 billion.
- *
- * @param {number | bigint} count
- */
-export function rounded(count) {
-  const value = Number(count);
-  if (value < 10_000) return SHORT.format(value);
-  const group = Math.min(Math.floor(Math.log10(value) / 3), WORDS.length - 1);
-  return SHORT.format(value / 1000 ** group) + WORDS[group];
-}
-
-/**
- * Memory, in units of 1,024.
- *
- * @param {number | bigint} numBytes
- */
-export function memory(numBytes) {
-  const value = Number(numBytes);
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  const index = value < 1024 ? 0 : Math.floor(Math.log2(value) / 10);
-  const unit = Math.min(index, units.length - 1);
-  return `${decimals(value / 1024 ** unit)} ${units[unit]}`;
-}
-
-/** Three digits, but no zero that says nothing. */
-export const decimals = (/** @type {number} */ value) => SHORT.format(value);
-
-/**
- * A ratio: 36.6 times.
- *
- * @param {number} ratio
- */
-export function times(ratio) {
-  const digits = ratio < 1000 ? 1 : 0;
-  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return `${ratio.toLocaleString("en-US", options)}×`;
-}
-
 /**
  * A ratio of two counts of any size.
  *
@@ -281,10 +237,10 @@ export function numberField(label, { least, most, onchange, slider = true }) {
 /**
  * Rows as a table that is filled when it is opened.
  *
- * @param {string} summary
  * @param {() => string[][]} rows
  */
-export function tableOnRequest(summary, rows) {
+export function tableOnRequest(rows) {
+  const summary = phrase("common.data");
   const holder = h("div", {
     class: "tt-scroll",
     tabindex: 0,
@@ -344,32 +300,32 @@ export function announcer() {
  * @param {(text: string) => void} say
  */
 export function viewButtons(model, say) {
-  const reset = button("Reset", () => {
+  const reset = button(phrase("common.reset"), () => {
     commit(model, model.get("first_view"));
-    say("First view");
+    say(phrase("common.first_view"));
   });
   const { viewLink } = model;
   if (!viewLink) return h("div", { class: "tt-row" }, reset);
   const address = h("input", {
     class: "tt-link",
     readonly: true,
-    "aria-label": "Link to this view",
+    "aria-label": phrase("common.link"),
   });
   address.hidden = true;
-  const copy = button("Copy link to this view", async () => {
+  const copy = button(phrase("common.copy"), async () => {
     address.value = viewLink.call(model);
     try {
       await navigator.clipboard.writeText(address.value);
-      say("Link copied");
-      copy.textContent = "Link copied";
+      say(phrase("common.copied"));
+      copy.textContent = phrase("common.copied");
     } catch {
       address.hidden = false;
       address.select();
-      say("Copy the link from the text field");
+      say(phrase("common.copy_yourself"));
     }
   });
   const forget = () => {
-    copy.textContent = "Copy link to this view";
+    copy.textContent = phrase("common.copy");
   };
   copy.addEventListener("blur", forget);
   return h("div", { class: "tt-row" }, reset, copy, address);

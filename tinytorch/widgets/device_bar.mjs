@@ -1,4 +1,5 @@
-import { exact, h } from "./common.mjs";
+import { h } from "./common.mjs";
+import { exact, fixed, phrase, phrases, plural } from "./language.mjs";
 
 /** @import { ModelRecord } from "./types" */
 
@@ -18,7 +19,7 @@ function sums(device, weights, cache) {
   const rounded = (/** @type {bigint} */ value) => Math.round((Number(value) / GIB) * factor);
   const [whole, ...parts] = [device, weights, cache].map(rounded);
   const free = whole - parts[0] - parts[1];
-  return [whole, ...parts, free].map((value) => (value / factor).toFixed(digits));
+  return [whole, ...parts, free].map((value) => fixed(value / factor, digits));
 }
 
 /**
@@ -37,8 +38,13 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
     `${(100 * Number(value)) / Math.max(used, room)}%`;
   const over = weights + cache > view.device;
   const [whole, forWeights, forCache, free] = sums(view.device, weights, cache);
-  const rest = over ? `${free.slice(1)} GiB more than it has` : `${free} GiB free`;
-  const parts = `weights ${forWeights} + cache ${forCache} GiB, ${rest} of ${whole} GiB`;
+  const parts = {
+    n: exact(view.batch_size),
+    weights: forWeights,
+    cache: forCache,
+    whole,
+    gb: exact(view.device_gb),
+  };
   const held = h("div", { class: "tt-sequences", style: `width: ${percent(cache)}` });
   if (view.batch_size <= MOST_STRIPES) held.style.setProperty("--count", String(view.batch_size));
   else held.classList.add("tt-many");
@@ -49,15 +55,23 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
     held,
     h("div", { class: "tt-limit", style: `left: ${percent(view.device)}` }),
   );
-  const tokens = `${exact(view.seq_len)} ${view.seq_len === 1 ? "token" : "tokens"}`;
+  const tokens = { tokens: exact(view.seq_len) };
   const answer = h(
     "div",
     { class: "tt-answer-line" },
     h("span", {}, spec.name),
     h("strong", {}, fit),
-    h("span", {}, fit === "1" ? `sequence of ${tokens} fits` : `sequences of ${tokens} fit`),
+    h(
+      "span",
+      {},
+      fit === "1"
+        ? plural("memory.fits", view.seq_len, tokens)
+        : plural("memory.fit", view.seq_len, tokens),
+    ),
   );
-  const text = `${exact(view.batch_size)} at once: ${parts} (${exact(view.device_gb)} GB)`;
+  const text = over
+    ? phrase("memory.parts_over", { ...parts, over: free.slice(1) })
+    : phrase("memory.parts", { ...parts, free });
   return h(
     "div",
     { class: over ? "tt-over" : "" },
@@ -69,14 +83,15 @@ export function deviceBar({ spec, cache, weights, fit, view }) {
 
 /** What the colours of the bars mean. */
 export function deviceLegend() {
+  const words = phrases("memory.legend");
   const key = (/** @type {string} */ name, /** @type {string} */ text) =>
     h("li", {}, h("span", { class: `tt-box ${name}` }), text);
   return h(
     "ul",
     { class: "tt-legend", "aria-hidden": true },
-    key("tt-c3", "weights"),
-    key("tt-sequences", "cache, a stripe for each sequence"),
-    key("tt-free", "free"),
-    key("tt-limit", "end of the device"),
+    key("tt-c3", words.weights),
+    key("tt-sequences", words.sequences),
+    key("tt-free", words.free),
+    key("tt-limit", words.limit),
   );
 }

@@ -139,13 +139,8 @@ const changed = (url, { version }) =>
  * @returns {Promise<Site>}
  */
 export async function fetchSite(address, signal) {
-  const site = {
-    engine: null,
-    modelBytes: null,
-    from: "",
-    built: "this figure",
-    without: "A recording is shown: this page does not offer the model.",
-  };
+  /** @type {Site} */
+  const site = { engine: null, modelBytes: null, from: "", built: "figure" };
   if (address === null) return site;
   const url = addressOf("model", address);
   const manifest = parsed((await fetchText(url, undefined, signal)).text);

@@ -12,6 +12,7 @@
 // away. `panel.stop()` ends with the view.
 
 import { button, h, setAttributes } from "./common.mjs";
+import { phrase, phrases } from "./language.mjs";
 
 /** @import { Manifest } from "../browser/pieces.mjs" */
 /** @import { Model as Engine, createLoad } from "../browser/load.mjs" */
@@ -46,7 +47,7 @@ function engineScript(url) {
     element.onerror = () => {
       script = null;
       element.remove();
-      reject(new Error("The engine could not be fetched: the connection broke."));
+      reject(new Error(phrase("panel.fetch_failed")));
     };
     document.head.append(element);
   });
@@ -56,14 +57,16 @@ function engineScript(url) {
 const megabytes = (/** @type {number} */ size) => Math.round(size / 1e6);
 
 /**
- * The time that is left, in words.
+ * How far the model is loaded, and the time that is left, in words.
  *
- * @param {number | null} seconds
+ * @param {Progress} progress
  */
-function timeLeft(seconds) {
-  if (seconds === null) return "";
-  if (seconds < 90) return `, ${Math.ceil(seconds)} s left`;
-  return `, ${Math.ceil(seconds / 60)} minutes left`;
+function howFar({ loaded, total, secondsLeft }) {
+  const sizes = { loaded: megabytes(loaded), total: megabytes(total) };
+  if (secondsLeft === null) return phrase("panel.loaded", sizes);
+  return secondsLeft < 90
+    ? phrase("panel.seconds_left", { ...sizes, n: Math.ceil(secondsLeft) })
+    : phrase("panel.minutes_left", { ...sizes, n: Math.ceil(secondsLeft / 60) });
 }
 
 /** Whether an earlier visit has put anything there. */
@@ -89,8 +92,9 @@ const problemLine = (/** @type {string} */ text) =>
  */
 export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   const { site } = model;
-  const element = h("div", { class: "tt-engine", role: "group", "aria-label": "The model" });
-  const size = site?.modelBytes && `${megabytes(site.modelBytes)} MB`;
+  const title = phrase("panel.title");
+  const element = h("div", { class: "tt-engine", role: "group", "aria-label": title });
+  const size = site?.modelBytes ? phrase("panel.mb", { n: megabytes(site.modelBytes) }) : "";
   const isFile = location.protocol === "file:";
   /** @type {Engine | null} */
   let engine = null;
@@ -120,8 +124,9 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   function ask(/** @type {string | null} */ problem = null) {
     const alert = problem ? problemLine(problem) : null;
     if (isFile) return show(...[alert, fileField()].filter((part) => part !== null));
-    const load = button(problem ? "Try again" : `Load the model: ${size}`, () => start());
-    const about = `SmolLM2-135M-Instruct, from ${site?.from}. It stays in this browser until you remove it.`;
+    const what = problem ? phrase("panel.try_again") : phrase("panel.load", { size });
+    const load = button(what, () => start());
+    const about = phrase("panel.about", { from: site?.from ?? "" });
     show(...[alert, row(load, note(about))].filter((part) => part !== null));
     if (!problem) offerKept();
   }
@@ -130,7 +135,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   function fileField() {
     const input = h("input", { type: "file", multiple: true, accept: ".bin,.gguf" });
     input.addEventListener("change", () => input.files?.length && start([...input.files]));
-    const text = `Choose the model, ${size}: all files “.bin” in this website’s folder _static/model`;
+    const text = phrase("panel.choose", { size });
     return h("label", { class: "tt-field" }, h("span", {}, text), input);
   }
 
@@ -139,10 +144,8 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     if (!(await mayBeKept()) || loading || engine) return;
     const script = await offered().catch(() => null);
     if (!script?.site || !(await script.isKept(script.site.manifest)) || loading || engine) return;
-    const load = button("Start the model", () => start());
-    show(
-      row(load, removeButton(), note(`Its ${size} are kept in this browser: nothing is fetched.`)),
-    );
+    const load = button(phrase("panel.start"), () => start());
+    show(row(load, removeButton(), note(phrase("panel.is_kept", { size }))));
   }
 
   /** @param {File[]} [files] chosen by the reader */
@@ -150,22 +153,24 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
     loading?.abort();
     const own = new AbortController();
     loading = own;
-    const progress = h("progress", { max: 1, "aria-label": "Loading the model" });
-    const words = h("span", {}, "Loading the engine");
-    const cancel = button("Cancel", () => own.abort());
+    const loadingModel = phrase("panel.loading");
+    const progress = h("progress", { max: 1, "aria-label": loadingModel });
+    const words = h("span", {}, phrase("panel.loading_engine"));
+    const cancel = button(phrase("panel.cancel"), () => own.abort());
     show(row(progress, words, cancel));
-    say("Loading the model");
+    say(loadingModel);
     let quarter = 0;
-    function onProgress(/** @type {Progress} */ { loaded, total, secondsLeft }) {
+    function onProgress(/** @type {Progress} */ at) {
+      const { loaded, total } = at;
       setAttributes(progress, { value: loaded, max: total });
-      words.textContent = `${megabytes(loaded)} of ${megabytes(total)} MB${timeLeft(secondsLeft)}`;
+      words.textContent = howFar(at);
       if (Math.floor((4 * loaded) / total) <= quarter) return;
       quarter = Math.floor((4 * loaded) / total);
       say(words.textContent);
     }
     try {
       const { load, site: known } = await offered();
-      if (!known) throw new Error("This website was built without the model.");
+      if (!known) throw new Error(phrase("panel.no_model"));
       own.signal.throwIfAborted();
       const loaded = await load(known, { onProgress, signal: own.signal, files });
       if (own.signal.aborted) loaded.close();
@@ -177,16 +182,16 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
       loading = null;
       const { message } = /** @type {Error} */ (error);
       ask(own.signal.aborted ? null : message);
-      say(own.signal.aborted ? "Loading cancelled" : message);
+      say(own.signal.aborted ? phrase("panel.cancelled") : message);
     }
   }
 
   function ready(/** @type {Engine} */ loaded) {
     engine = loaded;
-    const runs = "The model runs in this page.";
-    if (loaded.kept) show(row(note(`${runs} It is kept in this browser.`), removeButton()));
-    else show(note(loaded.note ? `${runs} ${loaded.note}` : runs));
-    say("The model is ready");
+    if (loaded.kept) show(row(note(phrase("panel.runs_kept")), removeButton()));
+    else if (loaded.note) show(note(phrase("panel.runs_note", { note: loaded.note })));
+    else show(note(phrase("panel.runs")));
+    say(phrase("panel.ready"));
     onEngine(engine);
   }
 
@@ -195,15 +200,14 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
       try {
         const { removeWeights, site: known } = await offered();
         if (known) await removeWeights(known.manifest);
-        if (engine)
-          show(note("Removed from this browser. The model runs until you leave the page."));
+        if (engine) show(note(phrase("panel.removed")));
         else ask();
-        say("The model was removed from this browser");
+        say(phrase("panel.said_removed"));
       } catch (error) {
         fail(error);
       }
     };
-    return button("Remove from this browser", remove, { class: "tt-remove" });
+    return button(phrase("panel.remove"), remove, { class: "tt-remove" });
   }
 
   /** @param {unknown} error one with a sentence for the reader */
@@ -230,7 +234,7 @@ export function enginePanel({ model, say, signal, onEngine = () => {} }) {
   }
 
   if (size) ask();
-  else if (site) show(note(site.without));
+  else if (site) show(note(phrases("panel.without")[site.built]));
   signal?.addEventListener("abort", close);
   return { element, engine: () => engine, fail, clear, stop: close };
 }

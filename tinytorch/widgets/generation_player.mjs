@@ -4,18 +4,17 @@ import {
   button,
   checkField,
   commit,
-  exact,
   h,
   integer,
   listen,
   mount,
-  rounded,
   selectField,
   setAttributes,
   tableOnRequest,
   viewButtons,
 } from "./common.mjs";
-import { counters, duration, score, sums, tableRows, totals } from "./player_counters.mjs";
+import { bothWays, duration, exact, phrase, phrases, plural, rounded } from "./language.mjs";
+import { counters, score, sums, tableRows, totals } from "./player_counters.mjs";
 import { cacheGrid } from "./player_grid.mjs";
 import { lanes, legend, stepInWords } from "./player_lanes.mjs";
 import { onPlaybackKey, playback, stepAt, untilNext, whenSeen } from "./player_playback.mjs";
@@ -35,12 +34,16 @@ import { onPlaybackKey, playback, stepAt, untilNext, whenSeen } from "./player_p
  */
 
 const REAL = "real";
-const SPEEDS = { 2: "2 tokens/s", 5: "5 tokens/s", 10: "10 tokens/s", 20: "20 tokens/s" };
+const SPEEDS = Object.fromEntries(
+  [2, 5, 10, 20].map((n) => [n, phrase("player.tokens_per_second", { n })]),
+);
+/** @type {Record<string, string>} */
+const NAMES = phrases("player.names"); // of the chapter's own recordings
 const CLOCK_MS = 100;
 
 /** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Generation player");
+  const root = mount(el, phrase("player.title"));
   root.classList.add("tt-player");
   const { element: status, say, stop: stopStatus } = announcer();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -106,10 +109,10 @@ export function render({ model, el, signal }) {
     signal,
     advance: () => (isReal() ? advanceByClock() : advanceEvenly()),
     onState(playing) {
-      playButton.textContent = playing ? "Pause" : playText();
+      playButton.textContent = playing ? phrase("common.pause") : playText();
     },
   });
-  const playText = () => (still.matches ? "Show all" : "Play");
+  const playText = () => (still.matches ? phrase("player.show_all") : phrase("common.play"));
   function play() {
     if (!isReal()) {
       if (step() >= last) move(0);
@@ -127,9 +130,9 @@ export function render({ model, el, signal }) {
   }
 
   const playButton = button(playText(), toggle, { class: "tt-play" });
-  const back = button("◂", () => go(step() - 1), { "aria-label": "Step back" });
-  const forward = button("▸", () => go(step() + 1), { "aria-label": "Step forward" });
-  const scrubber = h("input", { type: "range", min: 0, "aria-label": "Step" });
+  const back = button("◂", () => go(step() - 1), { "aria-label": phrase("player.back") });
+  const forward = button("▸", () => go(step() + 1), { "aria-label": phrase("player.forward") });
+  const scrubber = h("input", { type: "range", min: 0, "aria-label": phrase("player.step") });
   scrubber.addEventListener("input", () => go(Number(scrubber.value)));
   const controls = h("div", { class: "tt-row" });
   /** @type {ReturnType<typeof selectField>} */
@@ -139,14 +142,14 @@ export function render({ model, el, signal }) {
 
   /** The fields whose choices depend on the runs. */
   function makeControls() {
-    const speeds = total.timeWithout ? { ...SPEEDS, [REAL]: "real speed" } : SPEEDS;
-    speed = selectField("Speed", { "": speeds }, (value) => {
+    const speeds = total.timeWithout ? { ...SPEEDS, [REAL]: phrase("player.real_speed") } : SPEEDS;
+    speed = selectField(phrase("player.speed"), { "": speeds }, (value) => {
       pause();
       commit(model, value === REAL ? { real_speed: true } : evenSpeed(Number(value)));
     });
     const runs = model.get("recordings");
-    const names = Object.fromEntries(runs.map(({ name }, i) => [i, name]));
-    choice = selectField("Recording", { "": names }, (value) => {
+    const names = Object.fromEntries(runs.map(({ name }, i) => [i, NAMES[name] ?? name]));
+    choice = selectField(phrase("player.recording"), { "": names }, (value) => {
       pause();
       commit(model, { step: 0, recording: Number(value) });
     });
@@ -154,12 +157,14 @@ export function render({ model, el, signal }) {
   }
   const evenSpeed = (/** @type {number} */ value) => ({ real_speed: false, speed: value });
 
-  const cumulative = checkField("add up the steps", (checked) =>
+  const cumulative = checkField(phrase("player.add_up"), (checked) =>
     commit(model, { cumulative: checked }),
   );
-  const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
-  const chart = lineChart({ label: "Multiply-adds, by step", onCursor: go, signal });
-  const data = tableOnRequest("Data as a table", () => tableRows(run));
+  const logScale = checkField(phrase("common.logarithmic"), (checked) =>
+    commit(model, { log_scale: checked }),
+  );
+  const chart = lineChart({ label: phrase("player.chart"), onCursor: go, signal });
+  const data = tableOnRequest(() => tableRows(run));
   const stage = h("div", { class: "tt-stage" });
   const more = h("div", { class: "tt-stage" });
   const words = h("p", { class: "tt-words" });
@@ -172,7 +177,7 @@ export function render({ model, el, signal }) {
     more,
     chart.element,
     h("div", { class: "tt-row" }, cumulative.field, logScale.field),
-    h("p", { class: "tt-note" }, "Keys: Space plays and pauses; arrows, Home and End move."),
+    h("p", { class: "tt-note" }, phrase("common.playback_keys")),
     viewButtons(model, say),
     data.details,
     status,
@@ -210,15 +215,16 @@ export function render({ model, el, signal }) {
     cumulative.input.checked = add;
     logScale.input.checked = log;
     const take = (/** @type {number[]} */ values) => (add ? sums(values) : values);
+    const [without, withCache] = bothWays();
     chart.draw({
       x: run.seq_pos,
       series: [
-        { name: "without a cache", state: "again", y: take(run.operations_without_cache) },
-        { name: "with a cache", state: "kept", y: take(run.operations_with_cache) },
+        { name: without, state: "again", y: take(run.operations_without_cache) },
+        { name: withCache, state: "kept", y: take(run.operations_with_cache) },
       ],
-      xLabel: "tokens in the text",
-      yLabel: add ? "{unit}, all steps so far" : "{unit}, this step",
-      yUnit: "multiply-adds",
+      xLabel: phrase("common.tokens_in_the_text"),
+      yLabel: (unit) => (add ? phrase("player.y_total", { unit }) : phrase("player.y", { unit })),
+      yUnit: phrase("common.multiply_adds"),
       log,
       format: rounded,
     });
@@ -237,8 +243,13 @@ export function render({ model, el, signal }) {
       const timed = isReal() ? ends : null;
       const at = timed ? stepAt(timed, shownTime()) : step();
       const ms = timed ? Math.min(shownTime(), timed[last]) : ends?.[at];
-      const spent = ms === undefined ? "" : `, ${duration(ms)}`;
-      lane.show(at, `${at + 1} of ${last + 1} new tokens${spent}`);
+      const place = { at: at + 1, all: last + 1 };
+      lane.show(
+        at,
+        ms === undefined
+          ? phrase("player.place", place)
+          : phrase("player.place_after", { ...place, time: duration(ms) }),
+      );
     }
   }
 
@@ -246,8 +257,8 @@ export function render({ model, el, signal }) {
     if (!isReal()) return stepInWords(run, step());
     const all = [total.timeWithout ?? [], total.time];
     const [without, withCache] = all.map((ends) => stepAt(ends, shownTime()) + 1);
-    const tokens = withCache === 1 ? "token" : "tokens";
-    return `After ${duration(shownTime())}: ${exact(withCache)} ${tokens} with a cache, ${exact(without)} without one.`;
+    const found = { time: duration(shownTime()), without: exact(without) };
+    return plural("player.after", withCache, found);
   }
 
   function show() {
@@ -258,7 +269,8 @@ export function render({ model, el, signal }) {
     chart.reveal(now);
     chart.moveTo(now);
     scrubber.value = String(now);
-    const said = `Step ${now} of ${last}, ${exact(run.seq_pos[now])} tokens in the cache`;
+    const tokens = exact(run.seq_pos[now]);
+    const said = phrase("player.said", { step: now, last, tokens });
     setAttributes(scrubber, { "aria-valuetext": said });
     speed.select.value = isReal() ? REAL : String(model.get("speed") ?? 10);
     say(said);

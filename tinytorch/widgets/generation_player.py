@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from html import escape
 from itertools import accumulate
-from typing import Self
+from typing import Literal, Self
 
 import traitlets
 from numpy.typing import ArrayLike
@@ -17,6 +18,7 @@ from tinytorch.analysis.chart import Chart
 from tinytorch.core import GPT
 from tinytorch.models import ChatTokenizer
 from tinytorch.widgets.base import ChapterWidget, IntRange
+from tinytorch.widgets.language import Language
 from tinytorch.widgets.records import Record, check_run, record_run
 
 
@@ -26,15 +28,16 @@ class DrawnRun:
 
     run: Record
     chart: Chart
+    words: Language
 
     def _repr_html_(self) -> str:
-        lanes = self.lane("Without a cache", "again") + self.lane("With a cache", "kept")
+        lanes = self.lane("common.lanes.without", "again") + self.lane("common.lanes.with", "kept")
         return (
-            f'<div class="tt-player tt-drawn"><p>The last step of {escape(self.summary())}</p>'
+            f'<div class="tt-player tt-drawn"><p>{escape(self.summary())}</p>'
             f'<div class="tt-lanes">{lanes}</div></div>{self.chart._repr_html_()}'
         )
 
-    def lane(self, title: str, state: str) -> str:
+    def lane(self, title: str, state: Literal["again", "kept"]) -> str:
         """Write the text as the last step sees it: what is computed again or kept, what is new."""
         read = [*self.run["prompt_tokens"], *self.run["text"][:-1]]
         newest = 0 if len(self.run["text"]) == 1 else len(read) - 1
@@ -44,21 +47,81 @@ class DrawnRun:
             for name, tokens in texts.items()
             if tokens
         )
-        meaning = {"again": "computed again", "kept": "kept, not computed"}[state]
-        note = f"{newest:,} tokens {meaning}, {len(read) - newest:,} computed now"
-        head = f'<div class="tt-head"><strong>{title}</strong><span>{note}</span></div>'
+        keys = {"again": "player.drawn_again", "kept": "player.drawn_kept"}
+        past, now = (self.words.number(count) for count in (newest, len(read) - newest))
+        note = self.words.phrase(keys[state], past=past, now=now)
+        name = self.words.phrase(title)
+        head = f'<div class="tt-head"><strong>{name}</strong><span>{note}</span></div>'
         return f'<div class="tt-lane">{head}<p class="tt-tokens">{spans}</p></div>'
 
     def summary(self) -> str:
         """Say what the cache saved, and what it takes."""
-        work, time = (saving(self.run, of) for of in ("operations", "ms"))
-        saved = f"{work:.1f} times less work" + (f", {time:.1f} times less time" if time else "")
-        mib = self.run["cache_bytes"][-1] / 2**20
-        new, prompt = len(self.run["text"]), len(self.run["prompt_tokens"])
-        return (
-            f"{new} tokens after a prompt of {prompt}: with a cache {saved}, "
-            f"for {mib:.2g} MiB of keys and values."
+        time = saving(self.run, "ms")
+        values = {
+            "new": len(self.run["text"]),
+            "prompt": len(self.run["prompt_tokens"]),
+            "work": self.words.number(saving(self.run, "operations"), ".1f"),
+            "mib": self.words.number(self.run["cache_bytes"][-1] / 2**20, ".2g"),
+        }
+        if time is None:
+            return self.words.phrase("player.drawn", **values)
+        return self.words.phrase(
+            "player.drawn_timed", time=self.words.number(time, ".1f"), **values
         )
+
+
+@dataclass(frozen=True)
+class Savings:
+    """What a cache saved in a run, in three large numbers."""
+
+    work: float
+    time: float
+    mib: float
+    tokens: int
+    words: Language
+
+    def _repr_html_(self) -> str:
+        number, phrase = self.words.number, self.words.phrase
+        times, mib = "numbers.times", "numbers.bytes.MiB"
+        shown = [
+            phrase(times, n=number(self.work, ".1f")),
+            phrase(times, n=number(self.time, ".1f")),
+            phrase(mib, n=number(self.mib, ".1f")),
+        ]
+        texts = self.words.table("player.savings")
+        items = "".join(
+            f"<li><strong>{value}</strong> {text}</li>"
+            for value, text in zip(shown, texts, strict=True)
+        )
+        values = {name: value for name, value in vars(self).items() if name != "words"}
+        data = escape(json.dumps(values))
+        caption = phrase("player.savings_of", tokens=number(self.tokens))
+        return (
+            f'<ul class="tt-numbers" data-savings="{data}">{items}</ul>'
+            f'<p class="tt-caption">{caption}</p>'
+        )
+
+
+def savings(run: Record) -> Savings:
+    """Say what a cache saved in a whole run, which was timed without one too, and what it took.
+
+    Parameters
+    ----------
+    run : dict
+        As `record_run` returns it.
+
+    Returns
+    -------
+    Savings
+        A notebook shows it as HTML, in the language of figures.
+    """
+    return Savings(
+        work=saving(run, "operations"),
+        time=saving(run, "ms"),
+        mib=run["cache_bytes"][-1] / 2**20,
+        tokens=len(run["text"]),
+        words=Language(ChapterWidget.language),
+    )
 
 
 def saving(run: Record, of: str) -> float | None:
@@ -206,21 +269,21 @@ class GenerationPlayer(ChapterWidget):
         """Show the whole of the run; see `ChapterWidget.fallback`."""
         run = self.trace
         take = accumulate if self.cumulative else list
-        lines = {
-            "without a cache": list(take(run["operations_without_cache"])),
-            "with a cache": list(take(run["operations_with_cache"])),
-        }
-        scale, word = plots.unit(lines["without a cache"][-1])
+        columns = ("operations_without_cache", "operations_with_cache")
+        works = [list(take(run[column])) for column in columns]
+        scale, unit = self.words.unit(works[0][-1], "common.multiply_adds")
+        lines = [(run["seq_pos"], [y / scale for y in ys]) for ys in works]
+        y_label = "player.drawn_y_total" if self.cumulative else "player.y"
         chart = plots.curves(
-            {name: (run["seq_pos"], [y / scale for y in ys]) for name, ys in lines.items()},
-            x_label="tokens in the text",
-            y_label=f"{word}multiply-adds, {'added up' if self.cumulative else 'this step'}",
+            dict(zip(self.words.table("common.ways"), lines, strict=True)),
+            x_label=self.words.phrase("common.tokens_in_the_text"),
+            y_label=self.words.phrase(y_label, unit=unit),
             y_log=self.log_scale,
             states=("again", "kept"),
-            alt=f"The work of generating {len(run['text'])} tokens: without a cache it grows much "
-            f"faster than with one.",
+            alt=self.words.phrase("player.drawn_alt", tokens=len(run["text"])),
+            signs=self.words.signs,
         )
-        return DrawnRun(run, chart)
+        return DrawnRun(run, chart, self.words)
 
 
 def problem_of(runs: list[Record]) -> str:

@@ -14,6 +14,7 @@ import {
   write,
 } from "./common.mjs";
 import { enginePanel } from "./engine_panel.mjs";
+import { fixed, phrase, phrases } from "./language.mjs";
 import { raceLanes, raceNumbers } from "./race_lanes.mjs";
 import { ledger, sizesOf } from "./race_ledger.mjs";
 import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs";
@@ -47,14 +48,12 @@ import { raceInKernel, raceInPage, recorded, replayed } from "./race_sources.mjs
 const LONGEST_PROMPT = 4000;
 const HOTTEST = 2;
 const OWN = "";
-const TURNS =
-  "In your race both lanes are the same engine and take turns: whichever has spent less time " +
-  "computes its next token. So only one computes at a time, neither slows the other, each is where " +
-  "it would be if it ran alone, and the weights are in memory once.";
+/** @type {Record<string, string>} */
+const NAMES = phrases("race.names");
 
 /** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Live race");
+  const root = mount(el, phrase("race.title"));
   root.classList.add("tt-player", "tt-race");
   const { element: status, say, stop: stopStatus } = announcer();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -73,20 +72,21 @@ export function render({ model, el, signal }) {
   const numbers = raceNumbers();
   const title = h("p", { class: "tt-words" });
   const verdict = h("p", { class: "tt-verdict" });
-  const data = tableOnRequest("Data as a table", () => book.tokenRows());
+  const data = tableOnRequest(() => book.tokenRows());
   const panel = enginePanel({ model, say, signal, onEngine: offerRace });
   const form = raceForm(model);
 
   const canRace = () => hasKernel || panel.engine() !== null;
-  const start = button("Start the race", () => toggle(), { class: "tt-play" });
-  const stop = button("Stop", () => run?.stop.abort());
-  const again = button("Replay the recording", () => replay());
+  const start = button(phrase("race.start"), () => toggle(), { class: "tt-play" });
+  const stop = button(phrase("race.stop"), () => run?.stop.abort());
+  const again = button(phrase("race.replay"), () => replay());
   const transport = h("div", { class: "tt-row" }, start, stop, again);
 
   const focused = () => /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
 
   function showControls() {
-    start.textContent = run ? (run.paused ? "Continue" : "Pause") : "Start the race";
+    const toPause = run?.paused ? phrase("race.continue") : phrase("common.pause");
+    start.textContent = run ? toPause : phrase("race.start");
     start.hidden = !run && !canRace();
     stop.hidden = !run;
     again.hidden = run !== null;
@@ -141,11 +141,13 @@ export function render({ model, el, signal }) {
   const recording = () => {
     const race = model.get("race");
     const newTokens = Math.max(...race.lanes.map(({ ids }) => ids.length));
-    const about = `${newTokens} tokens after a prompt of ${race.prompt_length}, in NumPy.`;
-    const where = model.site
-      ? `on the machine that built ${model.site.built}`
-      : "when this cell ran";
-    return { race, prompt: race.prompt, newTokens, title: `Recorded ${where}: ${about}` };
+    const sizes = { tokens: newTokens, prompt: race.prompt_length };
+    const titles = {
+      page: phrase("race.recorded_page", sizes),
+      figure: phrase("race.recorded_figure", sizes),
+      cell: phrase("race.recorded_cell", sizes),
+    };
+    return { race, prompt: race.prompt, newTokens, title: titles[model.site?.built ?? "cell"] };
   };
 
   function showRecording() {
@@ -166,17 +168,18 @@ export function render({ model, el, signal }) {
 
   function race() {
     const { prompt, newTokens, temperature } = form.values();
-    if (!prompt.trim()) return panel.fail(new Error("The prompt is empty: write a few words."));
+    if (!prompt.trim()) return panel.fail(new Error(phrase("race.empty_prompt")));
     const engine = panel.engine();
     const seed = Math.floor(Math.random() * 2 ** 32);
     const options = { prompt, newTokens, temperature, seed };
-    const where = engine ? "in this page, on your machine" : "in this notebook's kernel";
     return play(async (stopped) => {
       const begun = engine
         ? await raceInPage(engine, options, stopped)
         : await raceInKernel(model, options, stopped);
       const { promptLength, tokens } = begun;
-      const about = `Your race, ${where}: a prompt of ${promptLength} tokens.`;
+      const about = engine
+        ? phrase("race.yours_in_page", { prompt: promptLength })
+        : phrase("race.yours_in_kernel", { prompt: promptLength });
       const sizes = engine ? sizesOf(engine.config) : model.get("sizes");
       prepare({ prompt, newTokens, title: about }, sizes, promptLength);
       return tokens;
@@ -197,8 +200,8 @@ export function render({ model, el, signal }) {
     run = own;
     panel.clear();
     showControls();
-    say("The race has begun");
-    write(title, "The race begins.");
+    say(phrase("race.said_begun"));
+    write(title, phrase("race.begins"));
     write(verdict, "");
     const before = state === "over" ? "over" : "stopped"; // of the race that is still shown
     state = "beginning";
@@ -230,7 +233,7 @@ export function render({ model, el, signal }) {
     if (state !== "beginning") return finish(how);
     state = before;
     show();
-    say("Stopped before it began");
+    say(phrase("race.said_not_begun"));
   }
 
   function toggle() {
@@ -238,7 +241,8 @@ export function render({ model, el, signal }) {
     run.paused = !run.paused;
     if (!run.paused) run.resume?.();
     show();
-    say(run.paused ? `Paused. ${verdict.textContent}` : "Goes on");
+    const paused = phrase("race.said_paused", { verdict: verdict.textContent });
+    say(run.paused ? paused : phrase("race.said_goes_on"));
     return showControls();
   }
 
@@ -256,7 +260,7 @@ export function render({ model, el, signal }) {
     lanes.element,
     verdict,
     numbers.table,
-    h("p", { class: "tt-note" }, TURNS),
+    h("p", { class: "tt-note" }, phrase("race.turns")),
     viewButtons(model, say),
     data.details,
     status,
@@ -281,14 +285,15 @@ export function render({ model, el, signal }) {
  */
 function raceForm(model) {
   const prompts = model.get("prompts");
-  const names = Object.fromEntries(Object.keys(prompts).map((name) => [name, name]));
-  const choice = selectField("Prompts", { "": { [OWN]: "your own", ...names } }, (name) =>
+  const names = Object.keys(prompts).map((name) => [name, NAMES[name] ?? name]);
+  const choices = { [OWN]: phrase("common.your_own"), ...Object.fromEntries(names) };
+  const choice = selectField(phrase("race.prompts"), { "": choices }, (name) =>
     name === OWN ? text.focus() : commit(model, { prompt: prompts[name] }),
   );
   const text = h("textarea", { rows: 3, maxlength: LONGEST_PROMPT, spellcheck: "false" });
   text.addEventListener("input", () => text.value && commit(model, { prompt: text.value }));
   const limits = model.get("limits").new_tokens;
-  const length = numberField("New tokens", {
+  const length = numberField(phrase("common.new_tokens"), {
     least: limits[0],
     most: limits[1],
     onchange: (value) => commit(model, { new_tokens: value }),
@@ -300,7 +305,7 @@ function raceForm(model) {
   const element = h(
     "div",
     { class: "tt-form" },
-    h("label", { class: "tt-field" }, h("span", {}, "Your prompt"), text),
+    h("label", { class: "tt-field" }, h("span", {}, phrase("race.prompt")), text),
     h(
       "div",
       { class: "tt-fields" },
@@ -328,8 +333,10 @@ function raceForm(model) {
     const { newTokens, temperature } = values();
     length.show(newTokens);
     heat.value = String(temperature);
-    const meaning = temperature ? "drawn" : "likeliest";
-    heatText.textContent = `Temperature ${temperature.toFixed(1)} (${meaning})`;
+    const heated = { temperature: fixed(temperature, 1) };
+    heatText.textContent = temperature
+      ? phrase("race.drawn", heated)
+      : phrase("race.likeliest", heated);
     setAttributes(heat, { "aria-valuetext": heatText.textContent });
   }
   return { element, values, show };

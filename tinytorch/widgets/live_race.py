@@ -15,6 +15,7 @@ from tinytorch.core import GPT
 from tinytorch.models import ChatTokenizer
 from tinytorch.widgets.base import ChapterWidget, IntRange
 from tinytorch.widgets.generation_player import one_line
+from tinytorch.widgets.language import Language
 from tinytorch.widgets.races import Kernel, check_race, record_race, sizes_record
 from tinytorch.widgets.records import Record
 
@@ -61,6 +62,7 @@ class DrawnRace:
 
     race: Record
     chart: Chart
+    words: Language
 
     def _repr_html_(self) -> str:
         return f'<div class="tt-drawn"><p>{escape(self.summary())}</p></div>' + (
@@ -75,13 +77,16 @@ class DrawnRace:
     def summary(self) -> str:
         """Say what was raced, how long each lane took, and whether both wrote the same."""
         without, with_cache = self.race["lanes"]
-        seconds = [sum(lane["ms"]) / 1e3 for lane in (without, with_cache)]
+        seconds = [
+            self.words.number(sum(lane["ms"]) / 1e3, ".1f") for lane in (without, with_cache)
+        ]
         same = without["ids"] == with_cache["ids"]
-        return (
-            f"Recorded on the machine that built this page: {len(with_cache['ids'])} tokens after "
-            f"a prompt of {self.race['prompt_length']}, in {seconds[0]:.1f} s without a cache and "
-            f"{seconds[1]:.1f} s with one. The texts are {'equal' if same else 'not equal'}, "
-            "token for token."
+        return self.words.phrase(
+            "race.drawn_equal" if same else "race.drawn_unequal",
+            tokens=len(with_cache["ids"]),
+            prompt=self.race["prompt_length"],
+            without=seconds[0],
+            with_cache=seconds[1],
         )
 
 
@@ -192,15 +197,18 @@ class LiveRace(ChapterWidget):
         lanes = self.race["lanes"]
         lines = {
             name: (range(1, len(lane["ms"]) + 1), lane["ms"])
-            for name, lane in zip(("without a cache", "with a cache"), lanes, strict=True)
+            for name, lane in zip(self.words.table("common.ways"), lanes, strict=True)
         }
-        ends = [lane["ms"][-1] for lane in lanes]
+        ends = [self.words.number(lane["ms"][-1], ".0f") for lane in lanes]
+        tokens = len(lanes[0]["ms"])
         chart = plots.curves(
             lines,
-            x_label="new token",
-            y_label="ms for this token",
+            x_label=self.words.phrase("race.drawn_x"),
+            y_label=self.words.phrase("race.drawn_y"),
             states=("again", "kept"),
-            alt=f"The time of each token. The last of {len(lanes[0]['ms'])} took {ends[0]:.0f} ms "
-            f"without a cache and {ends[1]:.0f} ms with one.",
+            alt=self.words.phrase(
+                "race.drawn_alt", tokens=tokens, without=ends[0], with_cache=ends[1]
+            ),
+            signs=self.words.signs,
         )
-        return DrawnRace(self.race, chart)
+        return DrawnRace(self.race, chart, self.words)

@@ -6,20 +6,18 @@ import {
   checkField,
   choice,
   commit,
-  exact,
   h,
   integers,
   listen,
   mount,
   numberField,
   ratioOf,
-  rounded,
   selectField,
   tableOnRequest,
-  times,
   viewButtons,
 } from "./common.mjs";
 import { generationWork, operationPrices } from "./costs.mjs";
+import { bothWays, exact, phrase, phrases, rounded, times } from "./language.mjs";
 
 /** @import { KeyOf, ModelRecord, OperationSizes, ViewContext } from "./types" */
 
@@ -47,42 +45,38 @@ import { generationWork, operationPrices } from "./costs.mjs";
 /** @typedef {{ name: string, unit: string, pass: string[], total?: string[] }} Counted */
 
 const OWN = "your own";
-const DIMENSIONS = {
-  num_layers: "Layers",
-  embed_dim: "Embedding width",
-  num_heads: "Query heads",
-  num_kv_heads: "Key/value heads",
-  head_dim: "Head width",
-  mlp_dim: "MLP width",
-  vocab_size: "Vocabulary",
-};
+const DIMENSIONS = phrases("operations.dimensions");
+const UNITS = phrases("operations.units");
+const NAMES = phrases("operations.names");
 /** @type {Record<string, Counted>} */
 const COUNTED = {
   kv_projections: {
-    name: "keys and values computed",
-    unit: "tokens turned into keys and values",
+    name: NAMES.kv_projections,
+    unit: UNITS.kv_projections,
     pass: ["n", "1"],
     total: ["n²/2", "n"],
   },
   score_pairs: {
-    name: "query-key pairs of one head",
-    unit: "query-key pairs",
+    name: NAMES.score_pairs,
+    unit: phrase("operations.pairs"),
     pass: ["n²", "n"],
     total: ["n³/3", "n²/2"],
   },
   whole_model: {
-    name: "the whole model",
-    unit: "multiply-adds",
+    name: NAMES.whole_model,
+    unit: UNITS.whole_model,
     pass: ["a·n + b·n² + c", "a + b·n + c"],
   },
 };
 const QUOTED_MODEL = "GPT-2 small";
 const QUOTED_TOKENS = 100;
+/** @type {{ counted: keyof typeof NAMES, prompt_length: number }[]} */
 const QUOTED = [
-  { counted: "kv_projections", prompt_length: 1, text: "keys and values, from nothing" },
-  { counted: "score_pairs", prompt_length: 1, text: "query-key pairs, from nothing" },
-  { counted: "whole_model", prompt_length: 4, text: "all of GPT-2, after 4 tokens" },
+  { counted: "kv_projections", prompt_length: 1 },
+  { counted: "score_pairs", prompt_length: 1 },
+  { counted: "whole_model", prompt_length: 4 },
 ];
+const QUOTES = phrases("operations.quotes");
 const MOST_POINTS = 160;
 /** @type {KeyOf<State>[]} */
 const KEYS = ["model", "prompt_length", "new_tokens", "counted", "cumulative", "log_scale"];
@@ -128,7 +122,7 @@ function running(values) {
 
 /** @param {ViewContext<State>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Operation explorer");
+  const root = mount(el, phrase("operations.title"));
   const { element: status, say, stop: stopStatus } = announcer();
   const { within, values: numbers } = integers(model);
   const models = model.get("models");
@@ -136,22 +130,23 @@ export function render({ model, el, signal }) {
   const allKeys = [...KEYS, ...dimensionKeys];
   const names = models.map((spec) => spec.name);
 
+  const listed = Object.fromEntries(names.map((name) => [name, name]));
   const modelField = selectField(
-    "Model",
-    { "": Object.fromEntries([...names, OWN].map((name) => [name, name])) },
+    phrase("common.model"),
+    { "": { ...listed, [OWN]: phrase("common.your_own") } },
     (value) => commit(model, { model: value }),
   );
   const field = (/** @type {"prompt_length" | "new_tokens"} */ key, /** @type {string} */ label) =>
     numberField(label, { ...within(key), onchange: (value) => commit(model, { [key]: value }) });
-  const prompt = field("prompt_length", "Prompt, tokens");
-  const fresh = field("new_tokens", "New tokens");
+  const prompt = field("prompt_length", phrase("operations.prompt"));
+  const fresh = field("new_tokens", phrase("common.new_tokens"));
   const dimensions = dimensionKeys.map((key) => {
     const onchange = (/** @type {number} */ value) => commit(model, { [key]: value });
     const own = numberField(DIMENSIONS[key], { ...within(key), onchange, slider: false });
     return { key, ...own };
   });
   const beyond = h("p", { class: "tt-note" });
-  const groups = h("p", { class: "tt-note" }, "Query heads must be a multiple of key/value heads.");
+  const groups = h("p", { class: "tt-note" }, phrase("operations.groups"));
   const own = h(
     "div",
     {},
@@ -159,25 +154,28 @@ export function render({ model, el, signal }) {
     groups,
   );
   const counted = cards(
-    "Times fewer with a cache",
+    phrase("operations.cards"),
     Object.fromEntries(Object.entries(COUNTED).map(([key, { name }]) => [key, name])),
     (value) => commit(model, { counted: value }),
   );
-  const cumulative = checkField("add up the passes", (checked) =>
+  const cumulative = checkField(phrase("operations.add_up"), (checked) =>
     commit(model, { cumulative: checked }),
   );
-  const logScale = checkField("logarithmic", (checked) => commit(model, { log_scale: checked }));
+  const logScale = checkField(phrase("common.logarithmic"), (checked) =>
+    commit(model, { log_scale: checked }),
+  );
   const quotedSpec = models.find((spec) => spec.name === QUOTED_MODEL) ?? models[0];
-  const quoted = QUOTED.map(({ text, ...values }) => {
+  const quoted = QUOTED.map((values) => {
     const counts = generationWork(values.counted, quotedSpec, values.prompt_length, QUOTED_TOKENS);
     const view = { model: QUOTED_MODEL, new_tokens: QUOTED_TOKENS, ...values };
-    return button(`${saving(counts).ratio} ${text}`, () => commit(model, view));
+    const text = `${saving(counts).ratio} ${QUOTES[values.counted]}`;
+    return button(text, () => commit(model, view));
   });
-  const chart = lineChart({ label: "Work of the next token", signal });
+  const chart = lineChart({ label: phrase("operations.chart"), signal });
   const law = h("p", { class: "tt-note" });
   /** @type {ReturnType<typeof read> & ReturnType<typeof generationWork>} */
   let work;
-  const data = tableOnRequest("Data as a table", tableRows);
+  const data = tableOnRequest(tableRows);
   root.append(
     counted.field,
     chart.element,
@@ -186,8 +184,8 @@ export function render({ model, el, signal }) {
     own,
     beyond,
     h("div", { class: "tt-row" }, cumulative.field, logScale.field),
-    h("div", { class: "tt-row" }, h("span", {}, "Quoted, for 100 tokens:"), ...quoted),
-    h("p", { class: "tt-note" }, "From nothing: the first pass takes in one token."),
+    h("div", { class: "tt-row" }, h("span", {}, phrase("operations.quoted")), ...quoted),
+    h("p", { class: "tt-note" }, phrase("operations.from_nothing")),
     viewButtons(model, say),
     data.details,
     status,
@@ -220,7 +218,9 @@ export function render({ model, el, signal }) {
     const length = view.prompt_length + view.new_tokens;
     const most = view.spec.max_context ?? length;
     beyond.textContent =
-      length > most ? `${view.spec.name} was made for texts of ${exact(most)} tokens.` : "";
+      length > most
+        ? phrase("common.made_for", { model: view.spec.name, tokens: exact(most) })
+        : "";
     counted.check(view.counted);
     showRatios(view);
     drawChart();
@@ -239,8 +239,8 @@ export function render({ model, el, signal }) {
         ? work
         : generationWork(key, view.spec, view.prompt_length, view.new_tokens);
       const saved = saving(counts);
-      counted.show(key, saved.ratio, `${saved.without} → ${saved.withCache}`);
-      if (same) say(`${name}: ${saved.ratio} fewer with a cache`);
+      counted.show(key, saved.ratio, phrase("operations.from_to", saved));
+      if (same) say(phrase("operations.said", { name, ratio: saved.ratio }));
     }
   }
 
@@ -251,6 +251,7 @@ export function render({ model, el, signal }) {
     logScale.input.checked = log;
     const { name, unit } = COUNTED[work.counted];
     law.textContent = describeLaw(COUNTED[work.counted], add);
+    const [without, withCache] = bothWays();
     const points = spread(work.new_tokens, MOST_POINTS);
     const take = (/** @type {bigint[]} */ values) => {
       const row = add ? running(values) : values;
@@ -259,16 +260,20 @@ export function render({ model, el, signal }) {
     chart.draw({
       x: points.map((i) => work.prompt_length + i),
       series: [
-        { name: "without a cache", y: take(work.without), state: "again" },
-        { name: "with a cache", y: take(work.withCache), state: "kept" },
+        { name: without, y: take(work.without), state: "again" },
+        { name: withCache, y: take(work.withCache), state: "kept" },
       ],
-      xLabel: "tokens in the text, n",
-      yLabel: `{unit}, ${add ? "all passes so far" : "one pass"}`,
+      xLabel: phrase("operations.x"),
+      yLabel: (of) =>
+        add ? phrase("operations.y_total", { unit: of }) : phrase("operations.y", { unit: of }),
       yUnit: unit,
       log,
       format: exact,
     });
-    chart.svg.setAttribute("aria-label", `${name}, ${add ? "added up" : "for the next token"}`);
+    const label = add
+      ? phrase("operations.label_total", { name })
+      : phrase("operations.label", { name });
+    chart.svg.setAttribute("aria-label", label);
     chart.moveTo(points.length - 1);
   }
 
@@ -281,16 +286,12 @@ export function render({ model, el, signal }) {
   function describeLaw({ pass, total }, add) {
     const sum = add ? total : undefined;
     const [without, withCache] = sum ?? pass;
-    const counted = sum ? "All passes from nothing to n tokens" : "A pass that ends at n tokens";
-    const growth = `${counted}: about ${without} without a cache, ${withCache} with one`;
-    if (work.counted !== "whole_model") return `${growth}.`;
-    const { token, pair, pass: logits } = operationPrices(work.spec);
-    const prices = [
-      `a = ${rounded(token)} for a token`,
-      `b = ${rounded(pair)} for a pair of tokens`,
-      `c = ${rounded(logits)} for the logits of a pass`,
-    ];
-    return `${growth}; ${prices.join(", ")}.`;
+    if (sum) return phrase("operations.law_total", { without, with: withCache });
+    if (work.counted !== "whole_model")
+      return phrase("operations.law", { without, with: withCache });
+    const prices = operationPrices(work.spec);
+    const [a, b, c] = [prices.token, prices.pair, prices.pass].map(rounded);
+    return phrase("operations.law_model", { without, with: withCache, a, b, c });
   }
 
   function tableRows() {
@@ -302,7 +303,7 @@ export function render({ model, el, signal }) {
       exact(sumWithout[i]),
       exact(sumWith[i]),
     ]);
-    return [["Tokens", "Without", "With", "Sum without", "Sum with"], ...rows];
+    return [Object.values(phrases("operations.columns")), ...rows];
   }
 
   const releases = [

@@ -25,11 +25,7 @@ from tinytorch.widgets.records import model_record
 
 OWN = "your own"
 OWN_DIMENSIONS = (*DIMENSIONS, "vocab_size")
-COUNTED = {
-    "kv_projections": "tokens turned into keys and values",
-    "score_pairs": "query-key pairs of one head",
-    "whole_model": "multiply-adds",
-}
+COUNTED = ("kv_projections", "score_pairs", "whole_model")
 COUNTABLE = [spec for spec in MODEL_ZOO.values() if has_operation_count(spec)]
 
 
@@ -88,7 +84,7 @@ class OperationExplorer(ChapterWidget):
     model = traitlets.Unicode("GPT-2 small").tag(sync=True)
     prompt_length = IntRange(1, 8192, default=4).tag(sync=True)
     new_tokens = IntRange(1, 8192, default=100).tag(sync=True)
-    counted = traitlets.Enum(list(COUNTED), "whole_model").tag(sync=True)
+    counted = traitlets.Enum(COUNTED, "whole_model").tag(sync=True)
     cumulative = traitlets.Bool(True).tag(sync=True)
     log_scale = traitlets.Bool(False).tag(sync=True)
     num_layers = IntRange(1, 1000, default=6).tag(sync=True)
@@ -139,19 +135,19 @@ class OperationExplorer(ChapterWidget):
     def fallback(self) -> Chart:
         """Draw the work of each pass; see `ChapterWidget.fallback`."""
         lengths = range(self.prompt_length, self.prompt_length + self.new_tokens)
-        lines = {
-            "without a cache": self.work(use_cache=False),
-            "with a cache": self.work(use_cache=True),
-        }
+        works = [self.work(use_cache=use_cache) for use_cache in (False, True)]
         if self.cumulative:
-            lines = {name: list(accumulate(work)) for name, work in lines.items()}
-        scale, word = plots.unit(max(lines["without a cache"]))
+            works = [list(accumulate(work)) for work in works]
+        scale, unit = self.words.unit(max(works[0]), f"operations.units.{self.counted}")
+        lines = [(lengths, [y / scale for y in ys]) for ys in works]
+        alt = "operations.drawn_alt_total" if self.cumulative else "operations.drawn_alt"
+        model = self.words.phrase("common.your_own") if self.model == OWN else self.model
         return plots.curves(
-            {name: (lengths, [y / scale for y in ys]) for name, ys in lines.items()},
-            x_label="tokens in the text",
-            y_label=word + COUNTED[self.counted],
+            dict(zip(self.words.table("common.ways"), lines, strict=True)),
+            x_label=self.words.phrase("common.tokens_in_the_text"),
+            y_label=unit,
             y_log=self.log_scale,
             states=("again", "kept"),
-            alt=f"{self.model}: the work {'so far' if self.cumulative else 'for the next token'} "
-            "grows much faster with the text without a cache than with one.",
+            alt=self.words.phrase(alt, model=model),
+            signs=self.words.signs,
         )

@@ -1,6 +1,17 @@
 // Work and time of a run, so far: three numbers that lead, and a table of all.
 
-import { exact, h, headingRow, memory, rounded, times } from "./common.mjs";
+import { h, headingRow } from "./common.mjs";
+import {
+  bothWays,
+  duration,
+  exact,
+  fixed,
+  memory,
+  phrase,
+  phrases,
+  rounded,
+  times,
+} from "./language.mjs";
 
 /** @import { Run } from "./types" */
 
@@ -18,9 +29,6 @@ export function sums(values) {
     return total;
   });
 }
-
-export const duration = (/** @type {number} */ ms) =>
-  ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
 /**
  * A run's work and time, added up. Without a measured time, `timeWithout` is null.
@@ -47,9 +55,9 @@ export function score(run, total) {
     const strong = h("strong");
     return { element: h("div", {}, strong, h("span", {}, text)), strong };
   };
-  const work = number("less work so far");
-  const time = number("less time so far");
-  const notes = number("of notes kept");
+  const work = number(phrase("player.less_work"));
+  const time = number(phrase("player.less_time"));
+  const notes = number(phrase("common.notes"));
   const shown = total.timeWithout ? [work, time, notes] : [work, notes];
   const element = h("div", { class: "tt-score" }, ...shown.map((part) => part.element));
   function show(/** @type {number} */ step) {
@@ -76,9 +84,12 @@ export function counters(run, total) {
     cells.set(name, own);
     return h("tr", {}, h("th", { scope: "row" }, heading), ...own);
   };
-  const headings = ["", "without a cache", "with a cache", "ratio"];
-  const rows = [row("multiply-adds, this step", "step"), row("multiply-adds so far", "total")];
-  if (total.timeWithout) rows.push(row("time so far", "time"));
+  const headings = ["", ...bothWays(), phrase("common.ratio")];
+  const rows = [
+    row(phrase("player.work_step"), "step"),
+    row(phrase("player.work_so_far"), "total"),
+  ];
+  if (total.timeWithout) rows.push(row(phrase("player.time_so_far"), "time"));
   const head = headingRow(headings);
   const cache = h("p", { class: "tt-note" });
   const element = h(
@@ -104,9 +115,14 @@ export function counters(run, total) {
     fill("step", run.operations_without_cache[step], run.operations_with_cache[step], rounded);
     fill("total", total.workWithout[step], total.workWith[step], rounded);
     if (total.timeWithout) fill("time", total.timeWithout[step], total.time[step], duration);
-    const kept = `${exact(run.seq_pos[step])} tokens, ${memory(run.cache_bytes[step])}`;
-    const spent = total.timeWithout ? "" : `; ${duration(total.time[step])} so far`;
-    cache.textContent = `In the cache: ${kept} of keys and values${spent}.`;
+    const kept = {
+      tokens: exact(run.seq_pos[step]),
+      memory: memory(run.cache_bytes[step]),
+      time: duration(total.time[step]),
+    };
+    cache.textContent = total.timeWithout
+      ? phrase("player.kept", kept)
+      : phrase("player.kept_after", kept);
   }
   return { element, show };
 }
@@ -117,15 +133,16 @@ export function counters(run, total) {
  * @param {Run} run
  */
 export function tableRows(run) {
+  const columns = phrases("common.columns");
   const headings = [
-    "Step",
-    "Token",
-    "Tokens cached",
-    "Cache, bytes",
-    "Without, multiply-adds",
-    "With",
-    ...(run.ms_without_cache ? ["Without, ms"] : []),
-    "With, ms",
+    phrase("player.step"),
+    columns.token,
+    phrase("player.tokens_cached"),
+    columns.cache,
+    columns.work_without,
+    columns.work_with,
+    ...(run.ms_without_cache ? [columns.ms_without] : []),
+    columns.ms_with,
   ];
   const rows = run.text.map((text, i) => [
     String(i),
@@ -134,8 +151,8 @@ export function tableRows(run) {
     exact(run.cache_bytes[i]),
     exact(run.operations_without_cache[i]),
     exact(run.operations_with_cache[i]),
-    ...(run.ms_without_cache ? [run.ms_without_cache[i].toFixed(1)] : []),
-    run.ms[i].toFixed(1),
+    ...(run.ms_without_cache ? [fixed(run.ms_without_cache[i], 1)] : []),
+    fixed(run.ms[i], 1),
   ]);
   return [headings, ...rows];
 }

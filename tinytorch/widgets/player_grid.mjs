@@ -1,6 +1,7 @@
 // The cache as a grid.
 
-import { exact, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { exact, phrase } from "./language.mjs";
 
 /** @import { Run } from "./types" */
 
@@ -40,7 +41,8 @@ export function cacheGrid(run, { onPick, onRead }) {
     now,
     h("svg:path", { d: rows.concat(columns).join("") }),
   );
-  const title = `The cache: ${run.num_layers} layers (rows) × ${exact(positions)} positions (columns)`;
+  const sizes = { layers: run.num_layers, positions: exact(positions) };
+  const title = phrase("player.grid", sizes);
   const element = h("div", {}, h("div", { class: "tt-axis" }, title), svg);
 
   const stepAt = (/** @type {MouseEvent} */ event) => {
@@ -52,8 +54,11 @@ export function cacheGrid(run, { onPick, onRead }) {
   svg.addEventListener("pointermove", (event) => {
     if (event.pointerType !== "mouse") return;
     const step = stepAt(event);
-    const what = step === 0 ? `${exact(prefill)} columns of the prompt` : "this column";
-    onRead(`Step ${step} fills ${what}, in every layer.`);
+    onRead(
+      step === 0
+        ? phrase("player.fills_prompt", { columns: exact(prefill) })
+        : phrase("player.fills", { step }),
+    );
   });
   svg.addEventListener("pointerleave", () => onRead(null));
 
@@ -63,7 +68,7 @@ export function cacheGrid(run, { onPick, onRead }) {
     setAttributes(kept, { x: 0, width: before });
     setAttributes(now, { x: before, width: filled - before });
     setAttributes(svg, {
-      "aria-label": `${filled} of ${positions} positions are filled in each layer`,
+      "aria-label": phrase("player.filled", { filled, positions }),
     });
   }
   return { element, show };

@@ -1,6 +1,7 @@
 // The text in two lanes, without a cache and with one: which tokens a step computes.
 
-import { exact, h } from "./common.mjs";
+import { h } from "./common.mjs";
+import { exact, phrase, phrases, plural } from "./language.mjs";
 
 /** @import { Run } from "./types" */
 
@@ -107,11 +108,12 @@ function lane(run, { title, keeps, still, onPick, onRead }) {
   words.addEventListener("pointerover", (event) => {
     const at = event.pointerType === "mouse" ? tokenAt(event) : null;
     if (at === null) return onRead(null);
-    const place = `Token ${exact(at + 1)}, “${texts[at].trim()}”`;
-    if (states[at] === "written") return onRead(`${place}: just written, not yet read.`);
+    const token = { place: exact(at + 1), token: texts[at].trim() };
+    if (states[at] === "written") return onRead(phrase("player.just_written", token));
     const count = timesComputed(at, shown, promptLength, keeps);
-    const often = count > 1 ? `${exact(count)} times` : "once";
-    onRead(`${place}: computed ${often} so far${keeps ? ", and kept" : ""}.`);
+    onRead(
+      keeps ? phrase("player.computed_and_kept", token) : plural("player.computed", count, token),
+    );
   });
   words.addEventListener("pointerleave", () => onRead(null));
   return { element, show };
@@ -124,8 +126,9 @@ function lane(run, { title, keeps, still, onPick, onRead }) {
  * @param {Options} options
  */
 export function lanes(run, options) {
-  const without = lane(run, { ...options, title: "Without a cache", keeps: false });
-  const withCache = lane(run, { ...options, title: "With a cache", keeps: true });
+  const { without: first, with: second } = phrases("common.lanes");
+  const without = lane(run, { ...options, title: first, keeps: false });
+  const withCache = lane(run, { ...options, title: second, keeps: true });
   without.element.lastElementChild?.setAttribute("aria-hidden", "true");
   const element = h("div", { class: "tt-lanes" }, without.element, withCache.element);
   return { element, without, withCache };
@@ -139,12 +142,8 @@ export function lanes(run, options) {
  */
 export function stepInWords(run, step) {
   const tokens = run.seq_pos[step];
-  if (step === 0) {
-    const prompt = tokens === 1 ? "1 token" : `${exact(tokens)} tokens`;
-    return `Step 0 reads the prompt. Both compute ${prompt}; one keeps notes.`;
-  }
-  const repeats = `${exact(tokens - 1)} of them again`;
-  return `Step ${step} without a cache: ${exact(tokens)} tokens computed, ${repeats}. With one: 1.`;
+  if (step === 0) return plural("player.step_0", tokens);
+  return phrase("player.step_n", { step, tokens: exact(tokens), again: exact(tokens - 1) });
 }
 
 /** What the colours mean, here and in the grid below. */
@@ -154,9 +153,9 @@ export function legend() {
   return h(
     "ul",
     { class: "tt-legend", "aria-hidden": true },
-    key("now", "computed now"),
-    key("again", "computed again"),
-    key("kept", "kept: its keys and values are in the cache"),
-    key("written", "just written"),
+    key("now", phrase("common.now")),
+    key("again", phrase("common.again")),
+    key("kept", phrase("player.legend_kept")),
+    key("written", phrase("player.legend_written")),
   );
 }

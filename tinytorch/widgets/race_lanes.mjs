@@ -1,12 +1,12 @@
 // The lanes of a race: the text as it comes, and a bar for the time of each token.
 
 import { h, headingRow, oneLine, setAttributes, write } from "./common.mjs";
-import { duration } from "./race_ledger.mjs";
+import { bothWays, duration, fixed, phrase, phrases } from "./language.mjs";
 
 /** @import { Ledger } from "./race_ledger.mjs" */
 
 const HEIGHT = 40;
-const NAMES = ["Without a cache", "With a cache"];
+
 const PROMPT_ENDS = [60, 100]; // characters of a long prompt that are shown
 
 /** @param {string} prompt */
@@ -29,7 +29,8 @@ function lane(name, keeps) {
   const [past, now, written] = [state, "now", "written"].map((of) =>
     h("span", { class: `tt-${of}` }),
   );
-  const label = `The text ${name.toLowerCase()}`;
+  const texts = phrases("race.text_of");
+  const label = keeps ? texts.with : texts.without;
   const text = h("p", {}, past, now, written);
   const words = h(
     "div",
@@ -92,7 +93,7 @@ function lane(name, keeps) {
    */
   function tell(where, longest) {
     write(progress, where);
-    const said = `${name}: ${count} bars, ${longest.toFixed(0)} ms at most`;
+    const said = phrase("race.bars", { lane: name, count, longest: fixed(longest, 0) });
     setAttributes(drawing, { "aria-label": said });
   }
   return { element, clear, add, scale, tell };
@@ -100,7 +101,7 @@ function lane(name, keeps) {
 
 /** Both lanes, with bars to one scale. */
 export function raceLanes() {
-  const all = NAMES.map((name, at) => lane(name, at === 1));
+  const all = Object.values(phrases("common.lanes")).map((name, at) => lane(name, at === 1));
   const note = h("p", { class: "tt-axis" });
   const element = h("div", { class: "tt-lanes" }, ...all.map((one) => one.element), note);
   let most = 0;
@@ -128,8 +129,7 @@ export function raceLanes() {
     all.forEach((one, at) => {
       if (book) one.tell(book.progress(at, newTokens), Math.max(0, ...book.lanes[at].ms));
     });
-    const longest = `A bar is the time of one token; the longest took ${duration(most)}.`;
-    write(note, most ? `${longest} The first is the pass over the prompt.` : "");
+    write(note, most ? phrase("race.a_bar", { longest: duration(most) }) : "");
   }
   return { element, clear, add, show };
 }
@@ -140,14 +140,14 @@ export function raceNumbers() {
     const strong = h("strong");
     return { element: h("div", {}, strong, h("span", {}, text)), strong };
   };
-  const time = number("less time");
-  const work = number("less work");
-  const notes = number("of notes kept");
+  const time = number(phrase("race.less_time"));
+  const work = number(phrase("race.less_work"));
+  const notes = number(phrase("common.notes"));
   const leads = [time, work, notes].map((lead) => lead.element);
   const score = h("div", { class: "tt-score" }, ...leads);
   const body = h("tbody");
   const caption = h("caption");
-  const head = h("thead", {}, headingRow(["", "without a cache", "with a cache", "ratio"]));
+  const head = h("thead", {}, headingRow(["", ...bothWays(), phrase("common.ratio")]));
   const table = h("table", {}, caption, head, body);
 
   function show(/** @type {Ledger} */ ledger) {
@@ -166,8 +166,7 @@ export function raceNumbers() {
       const cells = body.children[i].children;
       for (const [j, text] of texts.entries()) write(cells[j + 1], text);
     });
-    const count = ledger.both();
-    write(caption, `The first ${count} tokens, which both have written`);
+    write(caption, phrase("race.caption", { count: ledger.both() }));
   }
   return { score, table, show };
 }

@@ -1,7 +1,18 @@
 // What a race took so far, counted and compared: no elements here, only numbers and sentences.
 
-import { exact, memory, ratioOf, rounded, times } from "./common.mjs";
+import { ratioOf } from "./common.mjs";
 import { forwardOperations, kvCacheBytes } from "./costs.mjs";
+import {
+  duration,
+  exact,
+  fixed,
+  memory,
+  phrase,
+  phrases,
+  plural,
+  rounded,
+  times,
+} from "./language.mjs";
 
 /** @import { Config } from "../browser/config.mjs" */
 /** @import { CacheSizes, OperationSizes } from "./types" */
@@ -45,9 +56,6 @@ export function sizesOf(config) {
     window: null,
   };
 }
-
-export const duration = (/** @type {number} */ ms) =>
-  ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 
 /** @param {number[]} values */
 function median(values) {
@@ -104,15 +112,15 @@ export function ledger(sizes, promptLength) {
     const at = difference(state === "over");
     const count = both();
     if (at !== -1) {
-      const [a, b] = lanes.map(({ texts }) => JSON.stringify(texts[at] ?? "the end"));
-      return `The texts differ from token ${at + 1} on: ${a} without a cache, ${b} with one.`;
+      const end = phrase("race.the_end");
+      const [a, b] = lanes.map(({ texts }) => JSON.stringify(texts[at] ?? end));
+      return phrase("race.differ", { place: at + 1, without: a, with: b });
     }
-    const compared = `${exact(count)} ${count === 1 ? "token" : "tokens"} compared, one by one`;
-    if (state === "over") return `Both texts are equal: ${compared}.`;
-    if (count === 0) return state === "stopped" ? "Stopped before both had a token." : "";
+    if (state === "over") return plural("race.equal", count);
+    if (count === 0) return state === "stopped" ? phrase("race.stopped_early") : "";
     return state === "stopped"
-      ? `Stopped. Equal so far: ${compared}.`
-      : `Equal so far: ${compared}.`;
+      ? plural("race.equal_stopped", count)
+      : plural("race.equal_so_far", count);
   }
 
   /** The numbers that lead, of the tokens that both have written. */
@@ -145,22 +153,33 @@ export function ledger(sizes, promptLength) {
       return flop / 1e6 / ((book.time[count - 1] ?? 0) - (book.time[0] ?? 0));
     });
     const ms = (/** @type {number} */ value) =>
-      Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`;
-    const rate = (/** @type {number} */ value) => (Number.isNaN(value) ? "" : value.toFixed(1));
+      Number.isNaN(value) ? "" : phrase("numbers.ms", { n: fixed(value, 1) });
+    const rate = (/** @type {number} */ value) => (Number.isNaN(value) ? "" : fixed(value, 1));
+    const names = phrases("race.rows");
     return [
-      row("first token", first, ms, ratio(first)),
-      row("a later token, median", later, ms, ratio(later)),
-      row("tokens/s, prompt included", rates, rate, ratio([rates[1], rates[0]])),
-      row("GFLOP/s, later tokens", speeds, rate, ratio([speeds[1], speeds[0]])),
-      row("multiply-adds", work, rounded, count ? times(ratioOf(work[0], work[1])) : ""),
-      row("bytes of cache", [0, count && cacheBytes(count)], exact, ""),
+      row(names.first, first, ms, ratio(first)),
+      row(names.later, later, ms, ratio(later)),
+      row(names.rate, rates, rate, ratio([rates[1], rates[0]])),
+      row(names.speed, speeds, rate, ratio([speeds[1], speeds[0]])),
+      row(names.work, work, rounded, count ? times(ratioOf(work[0], work[1])) : ""),
+      row(names.bytes, [0, count && cacheBytes(count)], exact, ""),
     ];
   }
 
   /** All that is known of each token, for the table on request. */
   function tokenRows() {
-    const headings = ["Token", "Text", "Equal", "Without, ms", "With, ms"];
-    headings.push("Without, multiply-adds", "With", "Cache, bytes");
+    const columns = phrases("common.columns");
+    const headings = [
+      columns.token,
+      phrase("race.column_text"),
+      phrase("race.column_equal"),
+      columns.ms_without,
+      columns.ms_with,
+      columns.work_without,
+      columns.work_with,
+      columns.cache,
+    ];
+    const [yes, no] = [phrase("race.yes"), phrase("race.no")];
     const [a, b] = lanes;
     const all = Array.from({ length: Math.max(a.ids.length, b.ids.length) }, (_, i) => {
       const isIn = [a, b].every(({ ids }) => i < ids.length);
@@ -169,8 +188,8 @@ export function ledger(sizes, promptLength) {
       return [
         String(i + 1),
         JSON.stringify(b.texts[i] ?? a.texts[i]),
-        isIn ? (a.ids[i] === b.ids[i] ? "yes" : "no") : "",
-        ...[a, b].map(({ ms }) => ms[i]?.toFixed(1) ?? ""),
+        isIn ? (a.ids[i] === b.ids[i] ? yes : no) : "",
+        ...[a, b].map(({ ms }) => (i < ms.length ? fixed(ms[i], 1) : "")),
         step(a),
         step(b),
         exact(cacheBytes(i + 1)),
@@ -188,8 +207,10 @@ export function ledger(sizes, promptLength) {
   function progress(lane, newTokens) {
     const { ids, time } = lanes[lane];
     const spent = time[ids.length - 1] ?? 0;
-    const rate = spent ? `, ${((1000 * ids.length) / spent).toFixed(1)} tokens/s` : "";
-    return `${ids.length} of ${newTokens} tokens, ${duration(spent)}${rate}`;
+    const place = { count: ids.length, all: newTokens, time: duration(spent) };
+    if (!spent) return phrase("race.progress", place);
+    const rate = fixed((1000 * ids.length) / spent, 1);
+    return phrase("race.progress_rate", { ...place, rate });
   }
 
   return { lanes, add, both, verdict, score, rows, tokenRows, progress };

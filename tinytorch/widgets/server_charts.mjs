@@ -1,7 +1,8 @@
 // A run's times as distributions, and its memory over time.
 
-import { exact, h, memory, setAttributes, write } from "./common.mjs";
+import { h, setAttributes, write } from "./common.mjs";
 import { kvCacheBytes } from "./costs.mjs";
+import { exact, memory, phrase } from "./language.mjs";
 import { drawing, keys, shareText, timeText } from "./server_drawing.mjs";
 import { BITS } from "./server_simulation.mjs";
 import { percentile, timesOf } from "./server_summary.mjs";
@@ -49,18 +50,19 @@ export function distributions({ signal }) {
     const known = (/** @type {"first" | "perToken"} */ key) =>
       times.map((time) => time[key]).filter((time) => time !== null);
     rows = [
-      { name: "first token after", values: known("first") },
-      { name: "then a token every", values: known("perToken") },
+      { name: phrase("server.first_after"), values: known("first") },
+      { name: phrase("server.then_every"), values: known("perToken") },
     ].map(({ name, values }) => ({
       name,
       values,
       quantiles: [0.5, 0.9].map((share) => percentile(values, share)),
     }));
-    const said = rows.map(
-      ({ name, quantiles: [half, most] }) =>
-        `${name} ${timeText(half)} in the median, for 90 % within ${timeText(most)}`,
-    );
-    setAttributes(view.svg, { "aria-label": `Times of the requests: ${said.join("; ")}` });
+    const said = rows.map(({ name, quantiles }) => {
+      const [half, most] = quantiles.map(timeText);
+      return phrase("server.quantiles_said", { name, half, most });
+    });
+    const label = phrase("server.times_label", { times: said.join("; ") });
+    setAttributes(view.svg, { "aria-label": label });
     view.refresh();
   }
 
@@ -114,7 +116,7 @@ export function distributions({ signal }) {
         return h("svg:line", { class: i ? "tt-most" : "tt-half", ...ends });
       });
     const [half, most] = quantiles.map(timeText);
-    const text = `${name} ${half}, for 90 % within ${most}`;
+    const text = phrase("server.quantiles", { name, half, most });
     const rule = h("svg:line", { class: "tt-rule", x1: 8, x2: end, y1: base, y2: base });
     return [h("svg:text", { x: 8, y: top + 17 }, text), ...bars, ...lines, rule];
   }
@@ -154,9 +156,9 @@ export function memoryChart({ signal }) {
   const view = drawing({ name: "tt-memory", paint, signal });
   const words = h("p", { class: "tt-note" });
   const legend = keys([
-    ["tt-kept", "tokens in use"],
-    ["tt-reserved", "held, still empty"],
-    ["tt-cached", "free, its text still known"],
+    ["tt-kept", phrase("server.in_use")],
+    ["tt-reserved", phrase("server.still_empty")],
+    ["tt-cached", phrase("server.still_known")],
   ]);
   const element = h("div", { class: "tt-stack" }, view.svg, legend, words);
 
@@ -222,7 +224,7 @@ export function memoryChart({ signal }) {
     const pass = simulation?.passes[index];
     if (!simulation || !pass) {
       write(words, "");
-      setAttributes(view.svg, { "aria-label": "Memory over time: nothing is held" });
+      setAttributes(view.svg, { "aria-label": phrase("server.nothing_held") });
       return;
     }
     if (x) setAttributes(cursor, { x1: x(pass.start), x2: x(pass.start) });
@@ -230,15 +232,18 @@ export function memoryChart({ signal }) {
     const total = numBlocks * size;
     const bytes = memory(kvCacheBytes(model, total, 1, BITS));
     const { numFilled, numHeld, numCached } = pass;
-    const of = (/** @type {number} */ tokens) => `${exact(tokens)} (${shareText(tokens / total)})`;
-    const parts = [
-      `${of(numFilled)} in use`,
-      `${of(numHeld - numFilled)} held and empty`,
-      `${of(numCached)} free with a known text`,
-      `${of(total - numHeld - numCached)} free`,
-    ];
-    write(words, `Of ${exact(total)} places for tokens, ${bytes}: ${parts.join(", ")}.`);
-    const said = `Memory over time; now ${shareText(numFilled / total)} in use`;
+    const of = (/** @type {number} */ tokens) =>
+      phrase("server.memory_part", { tokens: exact(tokens), share: shareText(tokens / total) });
+    const parts = {
+      places: exact(total),
+      bytes,
+      in_use: of(numFilled),
+      empty: of(numHeld - numFilled),
+      known: of(numCached),
+      free: of(total - numHeld - numCached),
+    };
+    write(words, phrase("server.memory", parts));
+    const said = phrase("server.memory_label", { share: shareText(numFilled / total) });
     setAttributes(view.svg, { "aria-label": said });
   }
   return { element, draw, move, stop: view.stop };

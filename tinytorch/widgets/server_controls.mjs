@@ -1,6 +1,7 @@
 // What a reader sets: the requests, the server, and its machine.
 
 import { checkField, commit, h, numberField, selectField } from "./common.mjs";
+import { phrase, phrases } from "./language.mjs";
 
 /** @import { KeyOf, Range, ServerSettings, ServerState, WidgetModel } from "./types" */
 
@@ -8,31 +9,11 @@ import { checkField, commit, h, numberField, selectField } from "./common.mjs";
 /** @typedef {keyof typeof MAIN_CHECKS | keyof typeof MORE_CHECKS} CheckName */
 /** @typedef {keyof typeof CHOICES} ChoiceName */
 
-const MAIN = {
-  rate: "Requests a second",
-  mean_prompt: "Prompt, mean tokens",
-  mean_answer: "Answer, mean tokens",
-  cache_tokens: "Memory, tokens",
-  block_size: "Block, tokens",
-  max_tokens_per_step: "Most tokens a pass",
-};
-const MORE = {
-  max_running: "Places in a batch",
-  num_requests: "Requests",
-  system_length: "System prompt, tokens",
-  long_prompt: "One long prompt, tokens",
-  seed: "Seed",
-};
-const MAIN_CHECKS = {
-  share_prefixes: "share blocks of equal beginnings",
-  reserve_longest: "reserve the longest possible text",
-};
-const MORE_CHECKS = {
-  all_at_once: "all arrive at once",
-  timestamp_first: "a timestamp in front of each prompt",
-  same_question: "all ask the same",
-};
-const CHOICES = { model: "Model, 16 bits", device: "Device" };
+const MAIN = phrases("server.main");
+const MORE = phrases("server.more");
+const MAIN_CHECKS = phrases("server.main_checks");
+const MORE_CHECKS = phrases("server.more_checks");
+const CHOICES = phrases("server.choices");
 export const CHECKS = /** @type {CheckName[]} */ (Object.keys({ ...MAIN_CHECKS, ...MORE_CHECKS }));
 const CHOSEN = /** @type {ChoiceName[]} */ (Object.keys(CHOICES));
 /** @type {KeyOf<ServerState>[]} */
@@ -67,7 +48,7 @@ export function controls({ model, within, names }) {
   const element = h(
     "details",
     { class: "tt-settings" },
-    h("summary", {}, "Settings: requests, memory, server"),
+    h("summary", {}, phrase("server.settings")),
     group(...partsOf(fields, MAIN)),
     row(...partsOf(checks, MAIN_CHECKS)),
     group(...partsOf(fields, MORE), ...choices.map(({ field }) => field)),

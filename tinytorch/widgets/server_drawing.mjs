@@ -1,16 +1,13 @@
 // What the drawings of the server explorer share: their size, hatches, and times as text.
 
-import { decimals, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { decimals, phrase } from "./language.mjs";
 
 /**
  * What is painted, and how high it is in pixels.
  *
  * @typedef {{ height: number, parts: SVGElement[] }} Painting
  */
-
-/** A number and its unit, which a line does not part. */
-const withUnit = (/** @type {number} */ value, /** @type {string} */ unit) =>
-  `${decimals(value)}\u00a0${unit}`;
 
 /**
  * A time, in three digits.
@@ -19,12 +16,15 @@ const withUnit = (/** @type {number} */ value, /** @type {string} */ unit) =>
  */
 export function timeText(seconds) {
   if (seconds === null) return "–";
-  if (seconds > 0 && seconds < 1e-3) return withUnit(1e6 * seconds, "µs");
-  return seconds < 1 ? withUnit(1000 * seconds, "ms") : withUnit(seconds, "s");
+  if (seconds > 0 && seconds < 1e-3) return phrase("server.us", { n: decimals(1e6 * seconds) });
+  return seconds < 1
+    ? phrase("server.ms", { n: decimals(1000 * seconds) })
+    : phrase("server.s", { n: decimals(seconds) });
 }
 
 /** A share, as percent. */
-export const shareText = (/** @type {number} */ share) => withUnit(100 * share, "%");
+export const shareText = (/** @type {number} */ share) =>
+  phrase("server.percent", { n: decimals(100 * share) });
 
 let numDrawings = 0;
 

@@ -4,7 +4,6 @@ import {
   button,
   choice,
   commit,
-  exact,
   h,
   integers,
   listen,
@@ -15,6 +14,7 @@ import {
   viewButtons,
   write,
 } from "./common.mjs";
+import { exact, phrase, phrases } from "./language.mjs";
 import { onPlaybackKey, playback } from "./player_playback.mjs";
 import { distributions, memoryChart } from "./server_charts.mjs";
 import { CHECKS, controls, SETTINGS } from "./server_controls.mjs";
@@ -25,7 +25,14 @@ import { batch } from "./server_pool.mjs";
 import { ServerSimulation } from "./server_simulation.mjs";
 import { summarize } from "./server_summary.mjs";
 import { passAt, timeline } from "./server_timeline.mjs";
-import { POLICIES, passInWords, serverOf, settingsReader, standing } from "./server_view.mjs";
+import {
+  POLICIES,
+  POLICY_NAMES,
+  passInWords,
+  serverOf,
+  settingsReader,
+  standing,
+} from "./server_view.mjs";
 import { serverWorkload } from "./server_workload.mjs";
 
 /** @import { Summary } from "./server_summary.mjs" */
@@ -43,17 +50,21 @@ import { serverWorkload } from "./server_workload.mjs";
 const PLAYED_S = 15; // of the reader's time, for a whole run
 const TICK_MS = 50;
 const PATIENCE_MS = 40;
-const CLOCK =
-  "The clock: a pass takes as long as moving its bytes, or its arithmetic if that is longer. It " +
-  "reads the weights once and the cache of each request. Nothing else takes time.";
+
 const MOST_PLACES = 16; // of a batch, that are drawn
+/** @type {Record<string, string>} */
+const SCENARIOS = phrases("server.scenarios");
+/** @type {Record<string, string>} */
+const TEXTS = phrases("server.texts");
+/** @type {Record<string, string>} */
+const HINTS = phrases("server.hints");
 
 const rateOf = (/** @type {Summary | null} */ summary) =>
   summary ? exact(Math.round(summary.tokens_per_second)) : "…";
 
 /** @param {ViewContext<ServerState>} context */
 export function render({ model, el, signal }) {
-  const root = mount(el, "Server explorer");
+  const root = mount(el, phrase("server.title"));
   root.classList.add("tt-server", "tt-player");
   const { element: status, say, stop: stopStatus } = announcer();
   const { keys, within, values: numbers } = integers(model);
@@ -106,15 +117,14 @@ export function render({ model, el, signal }) {
   // The controls that lead
 
   const scenarioButtons = Object.entries(scenarios).map(([name, { values }]) => {
-    const element = button(name, () => {
+    const element = button(SCENARIOS[name], () => {
       pause();
       commit(model, { scenario: name, ...values, selected: -1 });
     });
     return { name, element };
   });
   const [sentence, goal] = [h("p"), h("p", { class: "tt-goal" })];
-  const named = Object.fromEntries(POLICIES.map((policy) => [policy, policy]));
-  const policies = cards("Tokens a second, by the way to batch", named, (policy) => {
+  const policies = cards(phrase("server.cards"), POLICY_NAMES, (policy) => {
     pause();
     commit(model, { policy });
   });
@@ -132,9 +142,9 @@ export function render({ model, el, signal }) {
     root,
     signal,
     advance: tick,
-    onState: (playing) => write(playButton, playing ? "Pause" : playText()),
+    onState: (playing) => write(playButton, playing ? phrase("common.pause") : playText()),
   });
-  const playText = () => (still.matches ? "To the end" : "Play");
+  const playText = () => (still.matches ? phrase("server.to_the_end") : phrase("common.play"));
   const pause = () => player.playing() && player.pause();
   function goTo(/** @type {number} */ next) {
     pause();
@@ -152,14 +162,14 @@ export function render({ model, el, signal }) {
     return player.play(0);
   }
   const playButton = button(playText(), toggle, { class: "tt-play" });
-  const back = button("◂", () => goTo(step() - 1), { "aria-label": "Pass back" });
-  const forward = button("▸", () => goTo(step() + 1), { "aria-label": "Pass forward" });
-  const scrubber = h("input", { type: "range", min: 0, "aria-label": "Pass" });
+  const back = button("◂", () => goTo(step() - 1), { "aria-label": phrase("server.back") });
+  const forward = button("▸", () => goTo(step() + 1), { "aria-label": phrase("server.forward") });
+  const scrubber = h("input", { type: "range", min: 0, "aria-label": phrase("server.pass") });
   scrubber.addEventListener("input", () => goTo(Number(scrubber.value)));
   const words = h("p", { class: "tt-words" });
   const rows = batch({ onPick: choose });
   const drawn = pictures({ onPick: choose, signal, say });
-  const owner = selectField("Mark request", {}, (value) => choose(Number(value)));
+  const owner = selectField(phrase("server.mark"), {}, (value) => choose(Number(value)));
   const times = distributions({ signal });
   const memoryTime = memoryChart({ signal });
   const allNumbers = numbersTable();
@@ -168,7 +178,7 @@ export function render({ model, el, signal }) {
     within,
     names: { model: models.map(({ name }) => name), device: devices.map(({ name }) => name) },
   });
-  const data = tableOnRequest("Data as a table", () => requestRows(run));
+  const data = tableOnRequest(() => requestRows(run));
   /** @type {(text: string, ...parts: Element[]) => Element} */
   const titled = (text, ...parts) =>
     h("div", { class: "tt-stack" }, h("strong", {}, text), ...parts);
@@ -181,19 +191,14 @@ export function render({ model, el, signal }) {
     words,
     settings.element,
     memoryTime.element,
-    h(
-      "div",
-      { class: "tt-pair" },
-      titled("This pass: tokens kept + new", rows.element),
-      drawn.element,
-    ),
+    h("div", { class: "tt-pair" }, titled(phrase("server.this_pass"), rows.element), drawn.element),
     drawn.words,
     h("div", { class: "tt-row" }, owner.field),
     drawn.table,
-    titled("Times of the requests (medians)", times.element),
+    titled(phrase("server.times"), times.element),
     allNumbers.element,
-    h("p", { class: "tt-note" }, CLOCK),
-    h("p", { class: "tt-note" }, "Keys: Space plays and pauses; arrows, Home and End move."),
+    h("p", { class: "tt-note" }, phrase("server.clock")),
+    h("p", { class: "tt-note" }, phrase("common.playback_keys")),
     viewButtons(model, say),
     data.details,
     status,
@@ -224,7 +229,8 @@ export function render({ model, el, signal }) {
     show();
     const others = POLICIES.filter((policy) => policy !== view.policy);
     compare(others, { simulate, start, chosen: view.policy });
-    say(`${view.policy}: ${rateOf(summary)} tokens a second`);
+    const policy = POLICY_NAMES[view.policy];
+    say(phrase("server.said", { policy, rate: rateOf(summary) }));
   }
 
   /**
@@ -241,7 +247,7 @@ export function render({ model, el, signal }) {
     for (const policy of POLICIES) {
       const summary = summaries[policy];
       const first = summary ? timeText(summary.ttft_p50) : "…";
-      policies.show(policy, rateOf(summary), `first token: median ${first}`);
+      policies.show(policy, rateOf(summary), phrase("server.first_token", { time: first }));
     }
     allNumbers.show(summaries, chosen);
     setAttributes(policies.field, { "aria-busy": waiting.length ? "true" : null });
@@ -257,7 +263,8 @@ export function render({ model, el, signal }) {
     rows.draw(Math.min(run.server.max_running, run.requests.length, MOST_PLACES));
     drawn.draw(run.server.num_blocks);
     const requests = [...run.requests.keys()].map((i) => h("option", { value: i }, String(i)));
-    owner.select.replaceChildren(h("option", { value: -1 }, "none"), ...requests);
+    const nobody = h("option", { value: -1 }, phrase("server.nobody"));
+    owner.select.replaceChildren(nobody, ...requests);
     setAttributes(scrubber, { max: last() });
     data.refresh();
   }
@@ -267,8 +274,9 @@ export function render({ model, el, signal }) {
     for (const { name: each, element } of scenarioButtons) {
       setAttributes(element, { "aria-pressed": String(each === name) });
     }
-    write(sentence, scenarios[name].text);
-    write(goal, challenge(scenarios[name], toBeat(name), summary));
+    write(sentence, TEXTS[name]);
+    const { metric } = scenarios[name];
+    write(goal, challenge({ metric, hint: HINTS[name] }, toBeat(name), summary));
   }
 
   /** Show the pass where the view stands. */
@@ -284,7 +292,8 @@ export function render({ model, el, signal }) {
     owner.select.value = String(request);
     write(words, passInWords(run, index));
     scrubber.value = String(index);
-    const said = `Pass ${exact(index + 1)} of ${exact(last() + 1)}`;
+    const place = { pass: exact(index + 1), passes: exact(last() + 1) };
+    const said = phrase("server.said_pass", place);
     setAttributes(scrubber, { "aria-valuetext": said });
     say(said);
   }

@@ -204,21 +204,19 @@ class ServerExplorer(ChapterWidget):
 
     def fallback(self) -> DrawnServer:
         """Write the numbers of all policies and draw time lines; see `ChapterWidget.fallback`."""
+        words = self.words
         runs = {policy: self.simulation(policy) for policy in POLICIES}
-        rows = [
-            {
-                "Batches": policy,
-                "Tokens/s": round(numbers["tokens_per_second"]),
-                "First token, ms (median)": milliseconds(numbers["ttft_p50"]),
-                "Places that wait for the longest, %": 100 * numbers["idle_rows"],
-            }
-            for policy, numbers in ((policy, summarize(run)) for policy, run in runs.items())
-        ]
+        rows = []
+        for policy, run in runs.items():
+            numbers = summarize(run)
+            first = numbers["ttft_p50"]
+            texts = (
+                words.phrase(f"server.policies.{policy}"),
+                words.number(round(numbers["tokens_per_second"])),
+                "" if first is None else words.number(1e3 * first, ",.1f"),
+                words.number(100 * numbers["idle_rows"], ",.1f"),
+            )
+            rows.append(dict(zip(words.table("server.drawn_columns"), texts, strict=True)))
         chosen = "static" if self.policy == "continuous" else self.policy
         drawn = {policy: runs[policy] for policy in (chosen, "continuous")}
-        return DrawnServer(table(rows, float_format=",.1f"), server_timelines(drawn))
-
-
-def milliseconds(seconds: float | None) -> float | None:
-    """Return a time in ms; None stays None."""
-    return None if seconds is None else 1e3 * seconds
+        return DrawnServer(table(rows), server_timelines(drawn))

@@ -1,6 +1,7 @@
 // The attention mask of a pass: the new tokens of each request look at its own keys, and no others.
 
-import { exact, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { exact, phrase, phrases, plural } from "./language.mjs";
 import { drawing, keys, shareText } from "./server_drawing.mjs";
 import { sum } from "./server_summary.mjs";
 
@@ -50,16 +51,14 @@ export function raggedMask(numNew) {
 
 /** @param {Masks} masks */
 function maskInWords({ masks, mostQueries, mostKeys, numQueries, numPairs, empty }) {
-  if (!masks.length) return "No request computes anything.";
-  const requests = masks.length === 1 ? "request" : "requests";
-  const tokens = numQueries === 1 ? "new token looks" : "new tokens look";
+  if (!masks.length) return phrase("server.mask_none");
   const numHidden = masks.length - MOST_MASKS;
-  const looks = `${exact(numQueries)} ${tokens} at ${exact(numPairs)} keys`;
+  const looks = plural("server.mask_looks", numQueries, { pairs: exact(numPairs) });
+  const padded = { queries: exact(mostQueries), keys: exact(mostKeys), empty: shareText(empty) };
   return [
-    `${exact(masks.length)} ${requests}: ${looks}.`,
-    `In a batch padded to ${exact(mostQueries)} × ${exact(mostKeys)} each, ` +
-      `${shareText(empty)} would be empty.`,
-    ...(numHidden > 0 ? [`Not drawn: the last ${exact(numHidden)}.`] : []),
+    plural("server.mask_requests", masks.length, { looks }),
+    phrase("server.mask_padded", padded),
+    ...(numHidden > 0 ? [phrase("server.mask_hidden", { n: exact(numHidden) })] : []),
   ].join(" ");
 }
 
@@ -85,15 +84,16 @@ function staircase({ x, y, width, height, queries }) {
 export function maskOfPass({ signal }) {
   /** @type {(Masks & { again: Set<TimedRequest>, selected: number }) | null} */
   let now = null;
+  const words = phrases("server.mask");
   const view = drawing({ name: "tt-mask", paint, signal });
   const element = h(
     "div",
     { class: "tt-stack" },
     view.svg,
     keys([
-      ["tt-kept", "keys kept"],
-      ["tt-now", "keys of this pass"],
-      ["tt-again", "computed again"],
+      ["tt-kept", words.kept],
+      ["tt-now", words.now],
+      ["tt-again", words.again],
     ]),
   );
 
@@ -118,9 +118,10 @@ export function maskOfPass({ signal }) {
       return drawn;
     });
     const frame = { class: "tt-frame", x: SIDE, y: CAPTION, width: width - SIDE, height: AREA };
-    const caption = h("svg:text", { x: SIDE, y: 12 }, "keys, of one request after the other →");
+    const caption = h("svg:text", { x: SIDE, y: 12 }, phrase("server.mask_keys"));
     const turned = { transform: `translate(11 ${CAPTION + AREA / 2}) rotate(-90)` };
-    const side = h("svg:text", { ...turned, "text-anchor": "middle" }, "new tokens of requests");
+    const middle = { ...turned, "text-anchor": "middle" };
+    const side = h("svg:text", middle, phrase("server.mask_side"));
     return { height: CAPTION + AREA + 2, parts: [...parts, h("svg:rect", frame), caption, side] };
   }
 
@@ -138,12 +139,12 @@ export function maskOfPass({ signal }) {
     const d = staircase({ ...box, x: x + before, width: own, queries });
     const mark = { class: "tt-mark", x: SIDE, y, width: width - SIDE, height: band };
     const line = { class: "tt-lead", x1: SIDE, x2: x, y1: middle, y2: middle };
-    const sizes = `${exact(queries)} new tokens, ${exact(kept)} keys kept`;
+    const sizes = { request: request.index, fresh: exact(queries), kept: exact(kept) };
     const label = { x: SIDE - 4, y: middle + 4, "text-anchor": "end" };
     return h(
       "svg:g",
       { "data-request": request.index },
-      h("svg:title", {}, `Request ${request.index}: ${sizes}`),
+      h("svg:title", {}, phrase("server.mask_title", sizes)),
       request.index === now?.selected ? h("svg:rect", mark) : null,
       h("svg:line", line),
       h("svg:rect", { class: "tt-kept", ...box, x, width: before }),
@@ -162,9 +163,9 @@ export function maskOfPass({ signal }) {
   function show(_, { numNew, again }, { selected }) {
     now = { ...raggedMask(numNew), again, selected };
     view.refresh();
-    const words = maskInWords(now);
-    setAttributes(view.svg, { "aria-label": `Attention mask: ${words}` });
-    return words;
+    const said = maskInWords(now);
+    setAttributes(view.svg, { "aria-label": phrase("server.mask_label", { words: said }) });
+    return said;
   }
   return { element, show, stop: view.stop };
 }

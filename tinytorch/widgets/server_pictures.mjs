@@ -1,6 +1,7 @@
 // A pass in one of three pictures: the blocks, the tree of their texts, or the attention mask.
 
-import { exact, h, write } from "./common.mjs";
+import { h, write } from "./common.mjs";
+import { exact, phrase, phrases } from "./language.mjs";
 import { maskOfPass } from "./server_mask.mjs";
 import { pool } from "./server_pool.mjs";
 import { prefixTree } from "./server_prefixes.mjs";
@@ -34,12 +35,13 @@ export function pictures({ onPick, signal, say }) {
   let chosen = "blocks";
   /** @type {[ServerSimulation, ShownStep, Options] | null} */
   let now = null;
+  const titles = phrases("server.pictures");
   const choices = names.map((name) => {
     const onchange = () => choose(name);
     const input = h("input", { type: "radio", name: group, checked: name === chosen, onchange });
-    return h("label", { class: "tt-check" }, input, h("span", {}, name));
+    return h("label", { class: "tt-check" }, input, h("span", {}, titles[name]));
   });
-  const title = h("legend", {}, h("strong", {}, "This pass, drawn as"));
+  const title = h("legend", {}, h("strong", {}, phrase("server.drawn_as")));
   const field = h("fieldset", {}, title, ...choices);
   const drawn = Object.values(all).map(({ element }) => element);
   const element = h("div", { class: "tt-stack" }, field, ...drawn);
@@ -75,9 +77,6 @@ export function pictures({ onPick, signal, say }) {
   return { element, words, table, draw: blocks.draw, show, stop };
 }
 
-/** @type {Record<string, string>} */
-const WITHOUT_TABLE = { new: "has not arrived", waiting: "waits", finished: "has ended" };
-
 /**
  * A request's block table, or why it has none.
  *
@@ -85,16 +84,21 @@ const WITHOUT_TABLE = { new: "has not arrived", waiting: "waits", finished: "has
  * @param {Scheduler<TimedRequest>} scheduler
  */
 function describeTable(request, { pool: { blockSize } }) {
-  const name = `Request ${request.index}`;
-  if (request.refused) return `${name} was refused: all blocks together are too few for it.`;
-  const { status, table } = request;
+  const { index, status, table } = request;
+  if (request.refused) return phrase("server.refused", { request: index });
   if (!table) {
-    const why = WITHOUT_TABLE[status];
-    return `${name} ${why}; it holds no block.`;
+    if (status === "new") return phrase("server.not_arrived", { request: index });
+    return status === "waiting"
+      ? phrase("server.waits", { request: index })
+      : phrase("server.has_ended", { request: index });
   }
-  const { blocks, seqPos } = table;
-  const written = `${exact(request.numNew)} of ${exact(request.maxNewTokens)} written`;
-  const progress = `${exact(request.prompt.length)} tokens of prompt, ${written}`;
-  const kept = `${exact(seqPos)} tokens kept in blocks of ${blockSize}`;
-  return `${name} (${progress}): block table ${blocks.join(", ")}; ${kept}.`;
+  return phrase("server.table", {
+    request: index,
+    prompt: exact(request.prompt.length),
+    written: exact(request.numNew),
+    asked: exact(request.maxNewTokens),
+    blocks: table.blocks.join(", "),
+    kept: exact(table.seqPos),
+    size: blockSize,
+  });
 }

@@ -1,6 +1,7 @@
 // The rows of a pass, and the blocks in memory while it is under way.
 
-import { exact, h, setAttributes, write } from "./common.mjs";
+import { h, setAttributes, write } from "./common.mjs";
+import { exact, phrase, phrases } from "./language.mjs";
 import { drawing, keys } from "./server_drawing.mjs";
 import { blockFill, blockOwners } from "./server_simulation.mjs";
 
@@ -71,7 +72,7 @@ export function batch({ onPick }) {
     const { running, policy, batchSize } = simulation.scheduler;
     const { numNew, again } = step;
     const numHidden = running.length - rows.length;
-    write(more, numHidden > 0 ? `and ${exact(numHidden)} more` : "");
+    write(more, numHidden > 0 ? phrase("server.and_more", { n: exact(numHidden) }) : "");
     rows.forEach((row, i) => {
       /** @type {TimedRequest | undefined} */
       const request = running[i];
@@ -86,8 +87,8 @@ export function batch({ onPick }) {
         row.parts[k].style.width = `${(100 * count) / longest}%`;
       });
       write(row.id, request ? String(request.index) : "");
-      const sizes = `${exact(kept)} + ${exact(fresh)}`;
-      write(row.text, request ? sizes : isIdle ? "empty" : "");
+      const sizes = phrase("server.sizes", { kept: exact(kept), fresh: exact(fresh) });
+      write(row.text, request ? sizes : isIdle ? phrase("server.empty") : "");
     });
   }
   return { element, draw, show };
@@ -154,18 +155,19 @@ export function pool({ onPick, signal }) {
   let blocks = [];
   /** @type {{ simulation: ServerSimulation, step: ShownStep, selected: number } | null} */
   let now = null; // what is shown
+  const words = phrases("server.pool");
   const view = drawing({ name: "tt-pool", paint, signal });
   const element = h(
     "div",
     { class: "tt-stack" },
     view.svg,
     keys([
-      ["tt-kept", "kept"],
-      ["tt-now", "written in this pass"],
-      ["tt-again", "written again"],
-      ["tt-shared", "×n: held by n requests"],
-      ["tt-cached", "free, its text still known"],
-      ["tt-free", "free"],
+      ["tt-kept", words.kept],
+      ["tt-now", words.now],
+      ["tt-again", words.again],
+      ["tt-shared", words.shared],
+      ["tt-cached", words.cached],
+      ["tt-free", words.free],
     ]),
   );
 
@@ -204,9 +206,9 @@ export function pool({ onPick, signal }) {
     now = { simulation, step, selected };
     if (blocks[0]) fill();
     else view.refresh(); // it was hidden when it should have been drawn
-    const words = blocksInWords(simulation);
-    setAttributes(view.svg, { "aria-label": `Memory: ${words}` });
-    return words;
+    const said = blocksInWords(simulation);
+    setAttributes(view.svg, { "aria-label": phrase("server.pool_label", { words: said }) });
+    return said;
   }
 
   function fill() {
@@ -240,12 +242,14 @@ export function pool({ onPick, signal }) {
 function blocksInWords({ pool: { numBlocks, refCounts, numFree, numFreeKnown: cached } }) {
   const held = refCounts.filter((count) => count > 0).length;
   const shared = refCounts.filter((count) => count > 1).length;
-  const counts = [
-    `${exact(held)} of ${exact(numBlocks)} blocks held`,
-    `${exact(shared)} of them shared`,
-    `${exact(cached)} free with a known text`,
-    `${exact(numFree - cached)} free`,
-  ];
-  const most = numBlocks === MOST_BLOCKS ? " There are never more here." : "";
-  return `${counts.join(", ")}.${most}`;
+  const counts = {
+    held: exact(held),
+    all: exact(numBlocks),
+    shared: exact(shared),
+    cached: exact(cached),
+    free: exact(numFree - cached),
+  };
+  return numBlocks === MOST_BLOCKS
+    ? phrase("server.blocks_most", counts)
+    : phrase("server.blocks", counts);
 }

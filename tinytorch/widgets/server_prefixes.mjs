@@ -1,7 +1,8 @@
 // The blocks with a known text as a radix tree: where texts begin alike, and where they part.
 
 import { linearTicks } from "./chart.mjs";
-import { exact, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { exact, phrase, phrases } from "./language.mjs";
 import { drawing, keys } from "./server_drawing.mjs";
 import { blockOwners } from "./server_simulation.mjs";
 import { sum } from "./server_summary.mjs";
@@ -100,25 +101,24 @@ function fewEnds(runs, selected) {
  * @param {Server} server
  */
 function treeInWords(runs, drawn, { share_prefixes: isSharing }) {
-  if (!isSharing) return "Sharing is off, so no block is known by its text.";
+  if (!isSharing) return phrase("server.sharing_off");
   const all = allRuns(runs);
-  if (!all.length) return "No block with a known text yet.";
+  if (!all.length) return phrase("server.tree_empty");
   const numHolders = (/** @type {PrefixRun} */ { holders }) => holders.length;
   const count = (/** @type {PrefixRun[]} */ some) => sum(some.map(({ blocks }) => blocks.length));
   const held = count(all.filter(numHolders));
-  const counts = `${exact(count(all))}, of which ${exact(held)} are held`;
-  const said = [`Blocks with a known text: ${counts}.`];
+  const said = [phrase("server.tree_counts", { all: exact(count(all)), held: exact(held) })];
   const [most] = [...all].sort((a, b) => numHolders(b) - numHolders(a) || endOf(b) - endOf(a));
-  const by = `held once for ${exact(numHolders(most))} requests`;
-  const beginning = `The most shared beginning has ${exact(endOf(most))} tokens, ${by}.`;
-  said.push(numHolders(most) > 1 ? beginning : "No two requests share one.");
+  const shared = { tokens: exact(endOf(most)), holders: exact(numHolders(most)) };
+  const isShared = numHolders(most) > 1;
+  said.push(isShared ? phrase("server.tree_most", shared) : phrase("server.tree_none"));
   const lost = count(allRuns(runs.filter(({ start }) => start > 0)));
-  if (lost) said.push(`${exact(lost)} cannot be found: what was before them is forgotten.`);
+  if (lost) said.push(phrase("server.tree_lost", { n: exact(lost) }));
   const numEnds = endsOf(runs).length;
   const numHidden = numEnds - endsOf(drawn).length;
   const rest = count(all) - count(allRuns(drawn));
-  const ends = `${exact(numHidden)} of ${exact(numEnds)} ends`;
-  if (numHidden) said.push(`Not drawn: ${ends}, ${exact(rest)} of the blocks.`);
+  const hidden = { hidden: exact(numHidden), all: exact(numEnds), blocks: exact(rest) };
+  if (numHidden) said.push(phrase("server.tree_hidden", hidden));
   return said.join(" ");
 }
 
@@ -131,15 +131,16 @@ export function prefixTree({ signal }) {
   /** @type {PrefixRun[]} */
   let drawn = [];
   let scale = 1; // tokens
+  const words = phrases("server.tree");
   const view = drawing({ name: "tt-tree", paint, signal });
   const element = h(
     "div",
     { class: "tt-stack" },
     view.svg,
     keys([
-      ["tt-kept", "tokens (n): of request n"],
-      ["tt-shared", "×n: of n requests"],
-      ["tt-cached", "free, still known"],
+      ["tt-kept", words.kept],
+      ["tt-shared", words.shared],
+      ["tt-cached", words.cached],
     ]),
   );
 
@@ -167,13 +168,13 @@ export function prefixTree({ signal }) {
       return h("svg:text", at, exact(tick));
     });
     const rule = h("svg:line", { class: "tt-rule", x1: 0, x2: right, y1: DEPTH, y2: DEPTH });
-    const unit = h("svg:text", { x: width, y, "text-anchor": "end" }, "tokens");
+    const unit = h("svg:text", { x: width, y, "text-anchor": "end" }, phrase("server.tokens"));
     return { height: DEPTH + 18, parts: [...drawn.flatMap(box), rule, ...axis, unit] };
   }
 
   function nothing(/** @type {number} */ width) {
     const middle = { x: width / 2, y: DEPTH / 2, "text-anchor": "middle" };
-    return h("svg:text", middle, "no block with a known text");
+    return h("svg:text", middle, phrase("server.tree_nothing"));
   }
 
   /**
@@ -186,7 +187,8 @@ export function prefixTree({ signal }) {
     const state = states[Math.min(holders.length, 2)];
     const one = holders.length ? ` (${holders[0]})` : "";
     const label = exact(tokens) + (holders.length > 1 ? ` ×${holders.length}` : one);
-    const by = holders.length ? `held by ${holders.join(", ")}` : "free, its text still known";
+    const run = { tokens: exact(tokens), start: exact(start), holders: holders.join(", ") };
+    const title = holders.length ? phrase("server.run_held", run) : phrase("server.run_free", run);
     const look = `tt-block ${state}${isMine ? " tt-mine" : ""}`;
     const frame = { class: look, x: left, y, width, height };
     const isInside = runs.length > 0;
@@ -198,7 +200,7 @@ export function prefixTree({ signal }) {
     return h(
       "svg:g",
       { "data-request": holders[0] ?? null },
-      h("svg:title", {}, `${exact(tokens)} tokens after ${exact(start)}: ${by}`),
+      h("svg:title", {}, title),
       h("svg:rect", frame),
       isNamed ? h("svg:text", at, label) : null,
     );
@@ -217,9 +219,9 @@ export function prefixTree({ signal }) {
     drawn = fewEnds(runs, selected);
     for (const run of allRuns(drawn)) run.isMine = run.holders.includes(selected);
     view.refresh();
-    const words = treeInWords(runs, drawn, simulation.server);
-    setAttributes(view.svg, { "aria-label": `Tree of known texts: ${words}` });
-    return words;
+    const said = treeInWords(runs, drawn, simulation.server);
+    setAttributes(view.svg, { "aria-label": phrase("server.tree_label", { words: said }) });
+    return said;
   }
   return { element, show, stop: view.stop };
 }

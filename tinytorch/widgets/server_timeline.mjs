@@ -1,7 +1,8 @@
 // Each request as a row: when it waits, reads its prompt, writes, and gives up its blocks.
 
 import { linearTicks } from "./chart.mjs";
-import { exact, h, setAttributes } from "./common.mjs";
+import { h, setAttributes } from "./common.mjs";
+import { exact, phrase, phrases } from "./language.mjs";
 import { drawing, keys, timeText } from "./server_drawing.mjs";
 
 /** @import { Painting } from "./server_drawing.mjs" */
@@ -86,18 +87,19 @@ export function timeline({ onPick, signal }) {
   let [shown, selected] = [0, -1];
   const cursor = h("svg:rect", { class: "tt-cursor", y: 0 });
   const mark = h("svg:rect", { class: "tt-mark", x: 0 });
+  const words = phrases("server.line");
   const view = drawing({ name: "tt-timeline", paint, signal });
   const element = h(
     "div",
     {},
     view.svg,
     keys([
-      ["tt-now", "reads its prompt"],
-      ["tt-kept", "writes, a token a pass"],
-      ["tt-again", "computes again what it had lost"],
-      ["tt-idle", "its place stays empty"],
-      ["tt-queued", "waits"],
-      ["tt-preempted", "waits again"],
+      ["tt-now", words.now],
+      ["tt-kept", words.kept],
+      ["tt-again", words.again],
+      ["tt-idle", words.idle],
+      ["tt-queued", words.queued],
+      ["tt-preempted", words.preempted],
     ]),
   );
 
@@ -153,7 +155,7 @@ export function timeline({ onPick, signal }) {
   function refusal(x, y, { row, width }) {
     const isLate = x > width - REFUSAL;
     const at = isLate ? { x: width, "text-anchor": "end" } : { x: x + 2 };
-    return h("svg:text", { ...at, y: y + row / 2 + 4 }, "refused: longer than the pool");
+    return h("svg:text", { ...at, y: y + row / 2 + 4 }, phrase("server.line_refused"));
   }
 
   /**
@@ -183,13 +185,14 @@ export function timeline({ onPick, signal }) {
   /** @param {Summary} summary */
   function describe({ tokens_per_second: rate, idle_rows: idle, num_preemptions: preempted }) {
     const { requests = [], passes = [] } = simulation ?? {};
-    const said = [
-      `${exact(requests.length)} requests in ${timeText(passes.at(-1)?.end ?? 0)}`,
-      `${exact(Math.round(rate))} tokens a second`,
-      `${Math.round(100 * idle)} % of the places in batches stay empty`,
-      `${exact(preempted)} preemptions`,
-    ];
-    setAttributes(view.svg, { "aria-label": `Time line: ${said.join(", ")}` });
+    const label = phrase("server.line_label", {
+      requests: exact(requests.length),
+      time: timeText(passes.at(-1)?.end ?? 0),
+      rate: exact(Math.round(rate)),
+      idle: Math.round(100 * idle),
+      preempted: exact(preempted),
+    });
+    setAttributes(view.svg, { "aria-label": label });
   }
 
   /**

@@ -1,6 +1,6 @@
 // The settings of a view, the server that they describe, and its passes one by one.
 
-import { exact, memory } from "./common.mjs";
+import { exact, memory, phrase, phrases, plural } from "./language.mjs";
 import { CHECKS } from "./server_controls.mjs";
 import { timeText } from "./server_drawing.mjs";
 import { MOST_BLOCKS } from "./server_pool.mjs";
@@ -12,7 +12,9 @@ import { ServerSimulation } from "./server_simulation.mjs";
 /** @typedef {ServerSettings & { spec: ServerRecord, machine: Device }} View usable settings */
 /** @typedef {Pick<TimedStep, "numNew" | "again">} ShownStep */
 
-export const POLICIES = ["one by one", "static", "continuous"];
+/** @type {Record<string, string>} */
+export const POLICY_NAMES = phrases("server.policies");
+export const POLICIES = Object.keys(POLICY_NAMES);
 
 /**
  * The step of a run that has none.
@@ -97,15 +99,20 @@ export function standing(arrivals, server) {
  */
 export function passInWords({ passes, server }, index) {
   const pass = passes[index];
-  if (!pass) return "No request fits in the memory.";
+  if (!pass) return phrase("server.no_pass");
   const { bytes_per_second: bandwidth, operations_per_second: peak } = server.device;
   const [moving, computing] = [pass.numBytes / bandwidth, pass.operations / peak];
-  const bytes = `moving ${memory(pass.numBytes)} takes ${timeText(moving)}`;
-  const operations = `arithmetic ${timeText(computing)}`;
-  const spent = moving >= computing ? `${bytes}, ${operations}` : `${operations}, ${bytes}`;
-  const requests = pass.numRunning === 1 ? "request" : "requests";
-  const tokens = pass.numTokens === 1 ? "token" : "tokens";
-  const place = `Pass ${exact(index + 1)} of ${exact(passes.length)}, at ${timeText(pass.start)}`;
-  const work = `${exact(pass.numRunning)} ${requests}, ${exact(pass.numTokens)} new ${tokens}`;
-  return `${place}: ${work}; ${spent}.`;
+  const tokens = plural("server.work_tokens", pass.numTokens);
+  const said = {
+    pass: exact(index + 1),
+    passes: exact(passes.length),
+    time: timeText(pass.start),
+    work: plural("server.work_requests", pass.numRunning, { tokens }),
+    bytes: memory(pass.numBytes),
+    moving: timeText(moving),
+    computing: timeText(computing),
+  };
+  return moving >= computing
+    ? phrase("server.moving_first", said)
+    : phrase("server.computing_first", said);
 }

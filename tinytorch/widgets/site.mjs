@@ -1,5 +1,7 @@
 // The host on a page without a kernel: it gives each element with data-afm a model and a view.
 
+import { phrase } from "./language.mjs";
+
 /** @import { Site } from "./types" */
 
 /** @typedef {(context: { model: PageModel, el: HTMLElement }) => unknown} Render of a view */
@@ -194,12 +196,12 @@ class Figure {
  */
 export function host(scriptUrl, modelBytes) {
   const engine = modelBytes && new URL("browser/engine.js", scriptUrl).href;
+  /** @type {Site} */
   const site = {
     engine: engine || null,
     modelBytes,
-    built: "this page",
-    from: "this website alone",
-    without: "This website was built without the model: figures show recordings.",
+    built: "page",
+    from: phrase("panel.from_site"),
   };
   /** @type {Map<string, Figure>} */
   const figures = new Map();

@@ -1,5 +1,28 @@
 // What several modules of figures take and give: the host's part, and the records that Python sends.
 
+type Catalogue = typeof import("./languages/en.json");
+
+/** The keys of phrases that are like a value: "group.name". */
+type KeyLike<Value> = {
+  [Group in keyof Catalogue & string]: {
+    [Name in keyof Catalogue[Group] & string]: Catalogue[Group][Name] extends Value
+      ? `${Group}.${Name}`
+      : never;
+  }[keyof Catalogue[Group] & string];
+}[keyof Catalogue & string];
+
+export type PhraseKey = KeyLike<string>;
+export type PluralKey = KeyLike<{ other: string }>;
+export type TableKey = Exclude<KeyLike<object>, PluralKey>;
+
+export type TableOf<Key extends string> = Key extends `${infer Group}.${infer Name}`
+  ? Group extends keyof Catalogue
+    ? Name extends keyof Catalogue[Group]
+      ? Catalogue[Group][Name]
+      : never
+    : never
+  : never;
+
 /** The inclusive ends of a trait's range, by the trait's name. */
 export type Limits = Record<string, [least: number, most: number]>;
 
@@ -17,12 +40,10 @@ export type NumberKey<State> = {
 export interface Site {
   engine: string | null;
   modelBytes: number | null;
-  /** What was built when a recording was made: "this page". */
-  built: string;
+  /** What was built when a recording was made: a page, or the figure alone. */
+  built: "page" | "figure";
   /** Where the model comes from, if there is one. */
   from: string;
-  /** What is said where there is none. */
-  without: string;
 }
 
 /** The part of a widget's model that a view uses: that of Jupyter, or PageModel of site.mjs. */
@@ -77,8 +98,8 @@ export interface ChartData {
   /** Level lines, each in the colour of the series `of`. */
   limits?: { name: string; y: number; of: number }[];
   xLabel: string;
-  /** "{unit}" stands for a power of ten and `yUnit`. */
-  yLabel: string;
+  /** Of a power of ten and `yUnit`. */
+  yLabel(unit: string): string;
   yUnit: string;
   log: boolean;
   xLog?: boolean;
@@ -215,8 +236,6 @@ export interface ServerState extends ServerSettings {
 }
 
 export interface Scenario {
-  text: string;
-  hint: string;
   /** A key of METRICS in server_numbers.mjs: the number to beat. */
   metric: string;
   values: Partial<ServerSettings>;

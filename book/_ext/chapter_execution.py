@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = ("tinytorch/**/*.py", "constraints.txt")
+PACKAGE = ("tinytorch/**/*.py", "tinytorch/widgets/languages/en.json", "constraints.txt")
 
 
 def package_hash(root: Path = ROOT) -> str:

@@ -86,8 +86,8 @@ def change(file, old: str, new: str) -> None:
         ),
         (
             "CacheLab.json",
-            "right cache",
-            "wrong cache",
+            '" lamp"',
+            '" tramp"',
             r"CacheLab\.json is not the file of version",
         ),
         ("tt-figure.css", "tt-w", "tt-v", r"tt-figure\.css is not the file of version"),
@@ -115,11 +115,11 @@ def test_a_host_that_lets_nobody_read_its_files_is_named(at, copied):
 def test_data_of_ones_own_are_shown(at, copied):
     own = copied / "mine.json"
     shutil.copy(copied / "CacheLab.json", own)
-    change(own, "right cache", "own cache")
+    change(own, '" lamp"', '" tramp"')
     with serve(copied, READABLE) as other:
         element = figure("CacheLab", data_=f"{other}/mine.json")
         with at(element, more_hosts=[other]) as (page, problems):
-            expect(widget(page, "CacheLab")).to_contain_text("the own cache")
+            expect(widget(page, "CacheLab")).to_contain_text(" tramp")
             assert problems == []
 
 

@@ -18,7 +18,7 @@ ifneq ($(origin LANGUAGE),command line)
 LANGUAGE :=
 endif
 PAGES_OF_LANGUAGE := $(or $(PAGES),$(sort $(notdir $(basename $(TRANSLATED)))))
-LANGUAGES := $(sort $(LANGUAGE) $(foreach file,$(TRANSLATED),$(word 3,$(subst /, ,$(file)))))
+LANGUAGES := $(or $(LANGUAGE),$(sort $(foreach file,$(TRANSLATED),$(word 3,$(subst /, ,$(file))))))
 
 .PHONY: help book serve lab notebooks paper slides embed links translations test check lint look pictures browser browsers binder-check \
 	hub-check dist model wasm bench bench-browser bench-serving bench-grading assignment grade regrade similarity constraints clean
@@ -43,6 +43,7 @@ translations: $(VENV)/translations.done  ## Bring the pages' translations up to 
 	$(BIN)/jupyter-book config sphinx .
 	PYTHONPATH=book/_ext $(BIN)/sphinx-build -b gettext -D nb_execution_mode=off -d _build/.doctrees-gettext \
 		. _build/gettext $(PAGES_OF_LANGUAGE:%=book/%.md)
+	rm -f _build/gettext/sphinx.pot  # the theme's own words, which Sphinx translates
 	$(BIN)/sphinx-intl update -p _build/gettext -d book/locale $(LANGUAGES:%=-l %) --line-width 110
 
 slides: book  ## Build the slides of the lecture; with PUBLISH=1 the website offers them

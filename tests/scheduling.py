@@ -4,8 +4,12 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/browser/engine/", "tests/browser/test_same_everywhere.py")
-"""What shares a page with a loaded model, or what was read in Chromium."""
+TOGETHER = (
+    "tests/browser/engine/",
+    "tests/browser/test_languages.py",
+    "tests/browser/test_same_everywhere.py",
+)
+"""What shares a page with a loaded model, the German site, or what was read in Chromium."""
 
 OTHER_BROWSER = re.compile(r"[\[-](firefox|webkit)[\]-]")
 """In the name of a test that runs in another browser than Chromium."""

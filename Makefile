@@ -33,7 +33,7 @@ ifeq ($(LANGUAGE),)
 	@echo "The book is at file://$(CURDIR)/$(SITE)"
 else
 	$(BIN)/jupyter-book config sphinx .
-	PYTHONPATH=book/_ext $(BIN)/sphinx-build . _build/html-$(LANGUAGE) -d _build/.doctrees-$(LANGUAGE) \
+	PYTHONPATH=book/_ext $(BIN)/sphinx-build . _build/html-$(LANGUAGE) -d _build/.doctrees-html-$(LANGUAGE) \
 		-D language=$(LANGUAGE) -W -n --keep-going
 	@echo "The book is at file://$(CURDIR)/_build/html-$(LANGUAGE)/index.html"
 endif

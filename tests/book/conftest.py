@@ -26,6 +26,22 @@ kernelspec:
 """
 
 
+def run_sphinx(
+    folder: Path, builder: str, target: str, *options: str, **environment: str
+) -> subprocess.CompletedProcess:
+    """Run a builder of Sphinx with the settings of the book in a folder, as the Makefile does."""
+    run = {"cwd": folder, "capture_output": True, "text": True}
+    subprocess.run([JUPYTER_BOOK, "config", "sphinx", "."], check=True, **run)
+    command = [sys.executable, "-m", "sphinx", "-b", builder, ".", target]
+    doctrees = f"_build/.doctrees-{Path(target).name}"
+    return subprocess.run(
+        [*command, "-d", doctrees, "-W", "-n", "--keep-going", *options],
+        env=os.environ | {"PYTHONPATH": f"book/_ext:{ROOT}"} | environment,
+        check=False,
+        **run,
+    )
+
+
 class SmallBook:
     """Two pages in a folder, with the chapter's settings, extensions and templates."""
 
@@ -65,16 +81,8 @@ class SmallBook:
         )
 
     def sphinx(self, builder: str, target: str, *options: str) -> subprocess.CompletedProcess:
-        """Run a builder of Sphinx with the book's settings."""
-        folder = {"cwd": self.folder, "capture_output": True, "text": True}
-        subprocess.run([JUPYTER_BOOK, "config", "sphinx", "."], check=True, **folder)
-        command = [sys.executable, "-m", "sphinx", "-b", builder, ".", target]
-        return subprocess.run(
-            [*command, "-d", f"_build/.doctrees-{builder}", "-W", "--keep-going", *options],
-            env=os.environ | {"PYTHONPATH": f"book/_ext:{ROOT}", "TINYTORCH_SITE_MODEL": "0"},
-            check=False,
-            **folder,
-        )
+        """Run a builder of Sphinx; see `run_sphinx`."""
+        return run_sphinx(self.folder, builder, target, *options, TINYTORCH_SITE_MODEL="0")
 
     def build_in(self, language: str) -> subprocess.CompletedProcess:
         """Build the book as `make book LANGUAGE=…` does."""

@@ -1,13 +1,10 @@
 """The landing page and figures in German, and what right to left does to them."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.book.conftest import ROOT, run_sphinx
 from tests.browser.drivers import expect
 from tests.browser.pages import opened, overflow, violations
 from tests.browser.server import serve
@@ -18,7 +15,6 @@ from tinytorch.widgets.base import ChapterWidget
 from tinytorch.widgets.generation_player import GenerationPlayer
 from tinytorch.widgets.language import Language
 
-ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build/html-de"
 PHONE = {"width": 390, "height": 780}
 FIGURES = {
@@ -35,11 +31,8 @@ HOLES = re.compile(r"undefined|NaN|\{\w+\}")
 @pytest.fixture(scope="module")
 def german_url():
     """The site that `make book LANGUAGE=de` builds; what the pages' cells gave is there already."""
-    run = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": f"book/_ext:{ROOT}"}, "check": True}
-    book = Path(sys.executable).with_name("jupyter-book")
-    subprocess.run([book, "config", "sphinx", "."], **run)
-    build = [sys.executable, "-m", "sphinx", ".", SITE, "-d", ROOT / "_build/.doctrees-de"]
-    subprocess.run([*build, "-D", "language=de", "-W", "-n", "--keep-going"], **run)
+    run = run_sphinx(ROOT, "html", "_build/html-de", "-D", "language=de")
+    assert run.returncode == 0, run.stderr
     with serve(SITE) as url:
         yield url
 

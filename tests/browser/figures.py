@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import ROUND_HALF_UP, Decimal
 
 from tests.browser.conftest import SITE
 from tests.browser.drivers import Browser, Locator, Page, expect
@@ -68,6 +69,11 @@ def data_of(widget: Locator) -> dict:
     """Return what the page carries for a widget."""
     script = widget.locator("xpath=../../script")
     return json.loads(script.text_content())
+
+
+def fixed(value: float, digits: int) -> str:
+    """Write a number as JavaScript's ``toFixed``: halfway between two, it takes the larger."""
+    return str(Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP))
 
 
 def cells(widget: Locator, heading: str) -> list[str]:

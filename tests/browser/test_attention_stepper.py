@@ -8,7 +8,7 @@ import pytest
 from tests.browser.conftest import SITE
 from tests.browser.drivers import expect
 from tests.browser.drivers.only import FINGER, TAP
-from tests.browser.figures import data_of, shown
+from tests.browser.figures import data_of, fixed, shown
 from tests.browser.pages import overflow, violations
 
 NAME = "AttentionStepper"
@@ -84,7 +84,7 @@ def test_the_readout_says_the_numbers_of_the_record(browser, site_url):
             words = trace["tokens"][row].strip(), trace["tokens"][at].strip()
             product, score = head["products"][row][at], head["scores"][row][at]
             pair = "“{}” meets “{}”".format(*words)
-            weight = f"weight {100 * head['weights'][row][at]:.1f} %"
+            weight = f"weight {fixed(100 * head['weights'][row][at], 1)} %"
             return f"{pair}: q · k = {product:.1f}, / √64 = {score:.2f}, {weight}."
 
         readout = widget.locator(".tt-readout")
@@ -97,7 +97,8 @@ def test_the_readout_says_the_numbers_of_the_record(browser, site_url):
         expect(readout).to_have_text(said(2))
         widget.get_by_text("Data as a table").click()
         cells = widget.locator("details tbody tr").nth(2).locator("td").all_inner_texts()
-        assert cells == [f"{head['scores'][row][2]:.2f}", f"{100 * head['weights'][row][2]:.1f} %"]
+        score, weight = head["scores"][row][2], 100 * head["weights"][row][2]
+        assert cells == [fixed(score, 2), f"{fixed(weight, 1)} %"]
 
 
 def test_a_score_is_read_only_where_it_is_formed(browser, site_url):
@@ -175,7 +176,7 @@ def test_without_the_mask_all_layers_but_the_first_are_wrong(browser, site_url):
         assert f"all {kept} kept keys right" in layers[0]
         for i in range(1, len(layers)):
             worst = 100 * max(trace["changes"][kept - 1][i][:kept])
-            assert f"{kept} of {kept} kept keys wrong, by up to {worst:.1f} %" in layers[i]
+            assert f"{kept} of {kept} kept keys wrong, by up to {fixed(worst, 1)} %" in layers[i]
         assert violations(page, "[data-afm=AttentionStepper]") == []
 
 

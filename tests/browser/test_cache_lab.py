@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.drivers import expect
 from tests.browser.drivers.only import FINGER, PAPER
-from tests.browser.figures import data_of, shown
+from tests.browser.figures import data_of, fixed, shown
 from tests.browser.pages import overflow, violations
 from tinytorch.widgets.cache_lab import first_difference
 from tinytorch.widgets.language import ENGLISH
@@ -44,7 +44,7 @@ def test_the_recorded_view_is_that_of_python(browser, site_url, page_name):
     with lab(browser, site_url, page_name) as (_, widget):
         runs = data_of(widget)["record"]["runs"]
         expected = [
-            [TITLES[name], first_wrong(runs, name), f"{run['loss']:.2f}"]
+            [TITLES[name], first_wrong(runs, name), fixed(run["loss"], 2)]
             for name, run in runs.items()
         ]
         assert [row[:3] for row in rows_of(widget)] == expected

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.browser.figures import fixed
 from tests.browser.lab import errors
 from tests.browser.pages import violations
 from tests.browser.widget_notebook import CELLS, FRONT_ENDS, LABELS, Widgets, opened_widgets
@@ -166,10 +167,10 @@ def test_a_switch_in_one_lab_is_the_others_and_the_kernels(notebook):
     one, other = notebook.views("lab")
     right, wrong = json.loads(notebook.value("json.dumps(list(lab.record['runs'].values()))"))
     place = first_difference(wrong["ids"], right["ids"])
-    said = f"Token {place + 1} is the first wrong one; loss {wrong['loss']:.2f} instead of"
+    said = f"Token {place + 1} is the first wrong one; loss {fixed(wrong['loss'], 2)} instead of"
     for view in (one, other):
         expect(view).to_contain_text("Recorded by Python when this cell ran.")
-        expect(view.locator(".tt-words")).to_contain_text(f"{said} {right['loss']:.2f}")
+        expect(view.locator(".tt-words")).to_contain_text(f"{said} {fixed(right['loss'], 2)}")
         expect(view.get_by_role("button", name="Run all")).to_be_hidden()
     one.get_by_role("radio", name="the right cache").check()
     expect(other.get_by_role("radio", name="the right cache")).to_be_checked()

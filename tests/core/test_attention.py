@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from tests.reference import reference_attention, reference_logits, reference_rope
 from tinytorch.core import GPT, Attention, ModelConfig, attend, causal_mask
+from tinytorch.core.attention import FEW_ROWS
 from tinytorch.core.layers import rotary_table
+from tinytorch.profiling import count_operations
+from tinytorch.profiling.counters import KINDS
 
 LENGTHS = (1, 2, 127, 128, 129, 300)
 MIB = 2**20
@@ -59,6 +62,17 @@ def test_attend_against_the_reference_for_any_shape(
     actual = attend(*arrays)
     assert (actual.shape, actual.dtype) == (arrays[0].shape, np.float32)
     np.testing.assert_allclose(actual, reference_attention(*arrays), atol=1e-5)
+
+
+@pytest.mark.parametrize("num_queries", [1, 2])
+@pytest.mark.parametrize("groups", range(1, FEW_ROWS + 2))
+def test_attend_against_the_reference_around_the_border_of_few_rows(groups, num_queries):
+    arrays = inputs(2, 3 * groups, 3, num_queries, 1000, 64)
+    with count_operations() as count:
+        actual = attend(*arrays)
+    np.testing.assert_allclose(actual, reference_attention(*arrays), atol=1e-5)
+    each = 2 * 3 * groups * num_queries * 1000 * 64
+    assert count.by_kind == dict.fromkeys(KINDS, 0) | {"scores": each, "weighted_sum": each}
 
 
 def with_memory_order(array, order):

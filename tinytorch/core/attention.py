@@ -9,12 +9,19 @@ import numpy as np
 
 from tinytorch.core.config import ModelConfig
 from tinytorch.core.layers import make_linear, rotate
-from tinytorch.core.ops import matmul
+from tinytorch.core.ops import matmul, matmul_by_row
 
 QUERY_BLOCK = 128
 """How many queries `attend` takes at once.
 
 A block bounds the memory for the scores, and skips the keys that lie in its future.
+"""
+
+FEW_ROWS = 4
+"""Queries of a group of heads up to which their products are faster row by row.
+
+With 1,000 keys of 64 elements, three rows take half of the time; with 4,000, where BLAS multiplies
+matrices with two threads, the same.
 """
 
 SMALLEST_TOTAL, LARGEST_TOTAL = 1e-30, 1e30
@@ -77,7 +84,8 @@ def _attend_block(
     groups = num_heads // num_kv_heads
     # The heads of a group share their keys, so their queries are rows of one product.
     rows = (query * head_dim**-0.5).reshape(batch_size, num_kv_heads, -1, head_dim)
-    scores = matmul(rows, key.swapaxes(-1, -2), "scores")
+    multiply = matmul_by_row if rows.shape[2] <= FEW_ROWS else matmul
+    scores = multiply(rows, key.swapaxes(-1, -2), "scores")
     if num_queries > 1:
         scores[..., -num_queries:] += causal_mask(num_queries, groups)
     if shift:
@@ -86,7 +94,7 @@ def _attend_block(
     totals = np.vecdot(weights, _ones(key.shape[2]))[..., None]
     if not shift and not SMALLEST_TOTAL < totals.min() <= totals.max() < LARGEST_TOTAL:
         return _attend_block(query, key, value, shift=True)
-    heads = matmul(weights, value, "weighted_sum")
+    heads = multiply(weights, value, "weighted_sum")
     heads /= totals
     return heads.reshape(query.shape).astype(query.dtype, copy=False)
 

@@ -34,6 +34,16 @@ def matmul(a: np.ndarray, b: np.ndarray, kind: str) -> np.ndarray:
     return np.matmul(a, b)
 
 
+def matmul_by_row(a: np.ndarray, b: np.ndarray, kind: str) -> np.ndarray:
+    """Do as `matmul`, but one row of each matrix in `a` at a time.
+
+    To multiply matrices, BLAS first copies both into blocks. For a few rows that takes longer than
+    reading `b` once for each, if `b` stays in the processor's cache between them.
+    """
+    notify_observers(a, b, kind)
+    return np.vecmat(a, b[..., None, :, :])
+
+
 def notify_observers(a: np.ndarray, b: np.ndarray, kind: str) -> None:
     """Tell `matmul_observers` of a product; the arguments are as for `matmul`."""
     for observer in matmul_observers:

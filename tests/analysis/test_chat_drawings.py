@@ -51,12 +51,13 @@ def test_more_equal_tokens_than_there_are_is_refused():
         chat.prefix_bars({"x": (3, 2)})
 
 
-def test_bars_stand_beside_their_floor():
-    drawing = chat.bars_above(20.0, {"a": 30.0, "b": 25.0}, unit="ms", floor_name="the floor")
+def test_bars_stand_beside_a_line():
+    drawing = chat.bars_beside(20.0, {"a": 30.0, "b": 15.0}, unit="ms", line_name="the line")
     first, second = (float(box.get("width")) for box in elements(drawing, "rect"))
-    assert second / first == pytest.approx(25 / 30, rel=1e-3)
+    assert second / first == pytest.approx(15 / 30, rel=1e-3)
     (line,) = elements(drawing, "polyline")
     x = float(line.get("points").split(",")[0])
     left = float(elements(drawing, "rect")[0].get("x"))
     assert (x - left) / first == pytest.approx(20 / 30, rel=1e-3)
-    assert {"30.0 ms (+50%)", "25.0 ms (+25%)", "the floor: 20.0 ms"} <= set(texts(drawing))
+    assert {"30.0 ms (+50%)", "15.0 ms (-25%)", "the line: 20.0 ms"} <= set(texts(drawing))
+    assert drawing.alt == "the line: 20.0 ms. a: 30.0 ms (+50%). b: 15.0 ms (-25%)."

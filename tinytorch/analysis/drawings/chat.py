@@ -120,15 +120,15 @@ def prefix_bars(cases: Mapping[str, tuple[int, int]]) -> Drawing:
     return drawing
 
 
-def bars_above(floor: float, values: Mapping[str, float], *, unit: str, floor_name: str) -> Drawing:
-    """Draw bars from zero, and a line that none of them can be below.
+def bars_beside(line: float, values: Mapping[str, float], *, unit: str, line_name: str) -> Drawing:
+    """Draw bars from zero, and a line to compare them with.
 
     Parameters
     ----------
-    floor : float
+    line : float
     values : mapping of str to float
     unit : str
-    floor_name : str
+    line_name : str
         What the line is.
 
     Returns
@@ -136,22 +136,22 @@ def bars_above(floor: float, values: Mapping[str, float], *, unit: str, floor_na
     Drawing
     """
     left, top, row = 110.0, 34.0, 34
-    scale = (WIDTH - left - 112) / max(values.values())
+    scale = (WIDTH - left - 112) / max(*values.values(), line)
+    beside = {
+        name: f"{value:.1f} {unit} ({value / line - 1:+.0%})" for name, value in values.items()
+    }
     drawing = Drawing(
         top + row * len(values) + 6,
-        f"{floor_name}: {floor:.1f} {unit}. "
-        + " ".join(
-            f"{name}: {value:.1f} {unit}, {value / floor - 1:.0%} above."
-            for name, value in values.items()
-        ),
+        f"{line_name}: {line:.1f} {unit}. "
+        + " ".join(f"{name}: {words}." for name, words in beside.items()),
     )
-    x = left + floor * scale
+    x = left + line * scale
     for i, (name, value) in enumerate(values.items()):
         y = top + row * i
         drawing.text(left - 8, y + 12, name, anchor="end")
         drawing.box(left, y, value * scale, 24, f"series-{i + 1}")
-        beside = f"{value:.1f} {unit} ({value / floor - 1:+.0%})"
-        drawing.text(left + value * scale + 6, y + 12, beside, anchor="start", size=12)
+        end = left + max(value, line) * scale
+        drawing.text(end + 6, y + 12, beside[name], anchor="start", size=12)
     drawing.line((x, top - 12), (x, top + row * len(values)), dashed=True)
-    drawing.text(x, 10, f"{floor_name}: {floor:.1f} {unit}", size=12)
+    drawing.text(x, 10, f"{line_name}: {line:.1f} {unit}", size=12)
     return drawing

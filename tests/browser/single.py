@@ -21,6 +21,7 @@ html {
   background: var(--pst-color-background);
 }
 body { max-width: 46rem; margin: 0 auto; padding: 8px; }
+h1 { font-size: 1.25rem; }
 .tt-alive > .tt-fallback { display: none; }
 .tt-chart svg { width: 100%; }
 """

@@ -200,7 +200,7 @@ def test_nothing_keeps_readers_out(browser, site_url, page_name, scheme):
     options = {"color_scheme": scheme, "viewport": size, "has_touch": True}
     with lab(browser, site_url, page_name, **options) as (page, widget):
         assert violations(page, f"[data-afm={NAME}]") == []
-        assert overflow(page) == 0
+        assert overflow(page) <= 0
         for radio in widget.locator("tbody .tt-check").all():
             assert radio.bounding_box()["height"] >= 44
 

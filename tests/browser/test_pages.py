@@ -106,9 +106,9 @@ def test_a_page_works_from_a_file(browser, path):
 
 
 def test_the_theme_can_be_switched_and_charts_follow(browser, site_url):
-    url = f"{site_url}/book/intro.html"
+    url = f"{site_url}/book/speed.html"
     with opened(browser, url, site_url, color_scheme="light") as (page, problems, _):
-        label = page.locator(".tt-chart text").first
+        label = page.locator(".tt-chart text:visible").first
 
         def colour():
             return label.evaluate("element => getComputedStyle(element).fill")

@@ -11,7 +11,9 @@ from chapter_paper.site import PaperError
 from pypdf import PdfReader
 
 from tests.book.paper_site import write_site
+from tests.browser.drivers.only import PRINTED
 
+pytestmark = PRINTED
 ADDRESS = "https://someone.github.io/fork/"
 
 

@@ -11,6 +11,7 @@ from lecture.pages import Book
 from lecture.reveal import FILES, VERSION, fetch_reveal
 from lecture.source import SOURCE, LectureError, Reference, read_slides
 from tests.browser.conftest import SITE
+from tests.browser.drivers.only import FRAMES, PAPER
 from tests.browser.pages import opened
 from tests.browser.server import serve
 
@@ -77,6 +78,7 @@ def test_the_deck_is_small(deck):
     assert sum(file.stat().st_size for file in deck.rglob("*") if file.is_file()) < LARGEST
 
 
+@FRAMES
 def test_every_slide_fits_and_nothing_goes_wrong(browser, deck_url):
     with opened(browser, f"{deck_url}/index.html", deck_url, **WINDOW) as (page, problems, _):
         assert page.evaluate("Reveal.getTotalSlides()") == len(SLIDES)
@@ -93,6 +95,7 @@ def test_every_slide_fits_and_nothing_goes_wrong(browser, deck_url):
         assert problems == []
 
 
+@FRAMES
 def test_notes_say_how_long_each_slide_takes(browser, deck, deck_url):
     with opened(browser, f"{deck_url}/index.html", deck_url, **WINDOW) as (page, problems, _):
         with page.expect_popup() as popup:
@@ -119,6 +122,7 @@ SEEN = """() => [...document.querySelectorAll(".tt-w > :not(.tt-unseen)")]
 """A figure without what it tells screen readers a moment later."""
 
 
+@FRAMES
 def test_a_figure_keeps_its_keys_and_gives_them_back(browser, deck):
     url = f"file://{deck}/index.html"
     with opened(browser, url, "file://", **WINDOW) as (page, problems, _):
@@ -144,6 +148,7 @@ def test_a_figure_keeps_its_keys_and_gives_them_back(browser, deck):
         assert problems == []
 
 
+@FRAMES
 def test_a_remote_control_moves_on_out_of_a_figure(browser, deck):
     (index,) = [index for index, label in FIGURES if label == "redundancy-stepper"]
     with opened(browser, f"file://{deck}/index.html", "file://", **WINDOW) as (page, problems, _):
@@ -154,6 +159,7 @@ def test_a_remote_control_moves_on_out_of_a_figure(browser, deck):
         assert problems == []
 
 
+@PAPER
 def test_paper_has_a_page_for_each_slide_and_drawings_of_figures(browser, deck, deck_url):
     url = f"{deck_url}/index.html?print-pdf"
     with opened(browser, url, deck_url, **WINDOW) as (page, problems, _):

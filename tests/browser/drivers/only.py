@@ -14,6 +14,10 @@ FINGER = pytest.mark.only(
 PAPER = pytest.mark.only(
     "chromium", reason="WebDriver and BiDi print, but do not show a page as it is printed"
 )
+PRINTED = pytest.mark.only("chromium", reason="`make paper` prints with Chromium")
+FRAMES = pytest.mark.only(
+    "chromium", "firefox", reason="the driver of WebKit reaches neither frames nor second windows"
+)
 NO_SCRIPT = pytest.mark.only(
     "chromium", reason="the drivers of the others find elements by scripts in the page"
 )

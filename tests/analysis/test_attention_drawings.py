@@ -29,8 +29,15 @@ def test_fingerprints_have_a_cell_for_each_number():
     assert fills(drawing) == ["series-1"] * (3 * 6 + 4 * 6)
     shades = [box.get("fill-opacity") for box in elements(drawing, "rect")]
     assert shades[: 3 * 6] == shades[3 * 6 : 6 * 6]
-    assert "computed again: 0e+00 apart at most" in texts(drawing)
-    assert "differ by at most 0e+00" in drawing.alt
+    assert "computed again: equal to the last bit" in texts(drawing)
+    assert "they are equal to the last bit" in drawing.alt
+
+
+def test_fingerprints_say_how_far_apart_they_are():
+    keys = np.ones((4, 6), dtype=np.float32)
+    drawing = attention.fingerprints(keys[:3] + np.float32(2**-10), keys)
+    assert "computed again: 1e-03 apart at most" in texts(drawing)
+    assert "they are 1e-03 apart at most" in drawing.alt
 
 
 def test_fingerprints_of_other_steps_are_refused():

@@ -95,10 +95,11 @@ def fingerprints(before: np.ndarray, after: np.ndarray) -> Drawing:
     height = 7.0
     block = height * before.shape[1] + 34
     change = np.abs(after[:-1] - before).max()
+    apart = f"{change:.0e} apart at most" if change else "equal to the last bit"
     drawing = Drawing(
         2 * block + 14,
         f"Two steps, each with a column of {before.shape[1]} numbers for each key. The first "
-        f"{len(before)} columns look alike in both; they differ by at most {change:.0e}. "
+        f"{len(before)} columns look alike in both; they are {apart}. "
         f"Step {len(after)} has one column more.",
     )
     for i, (length, keys) in enumerate(steps.items()):
@@ -115,9 +116,7 @@ def fingerprints(before: np.ndarray, after: np.ndarray) -> Drawing:
     drawing.text(last, 18 + block - 12, str(len(after)), size=12)
     bottom = 2 * block - 8
     drawing.line((84, bottom), (84 + size * len(before) - 4, bottom))
-    drawing.text(
-        84, bottom + 12, f"computed again: {change:.0e} apart at most", anchor="start", size=12
-    )
+    drawing.text(84, bottom + 12, f"computed again: {apart}", anchor="start", size=12)
     drawing.text(last, bottom + 12, "new", size=12)
     return drawing
 

@@ -31,6 +31,13 @@ CUT = """() => [...document.querySelectorAll("article :is(pre, .text_html, .math
   .map((e) => e.textContent.trim().slice(0, 80))"""
 """What would have to be scrolled to be read."""
 
+OUTSIDE = """() => [...document.querySelectorAll("article svg text")]
+  .map((e) => [e, e.getBoundingClientRect(), e.closest("svg").getBoundingClientRect()])
+  .filter(([, { width }, drawing]) => width && drawing.width)
+  .filter(([, text, drawing]) => text.left < drawing.left - 1 || text.right > drawing.right + 1)
+  .map(([e]) => e.textContent)"""
+"""The words that lie outside their drawing."""
+
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 780}
 NARROWEST = {"width": 360, "height": 740}
 SHEET = {"width": 794, "height": 1123}
@@ -78,6 +85,7 @@ def test_nothing_is_cut_off_on_paper(visit):
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate(CUT) == []
+    assert page.evaluate(OUTSIDE) == []
     assert overflow(page) <= 0
     for hint in page.locator(".toggle-button, details.hide > summary").all():
         assert not hint.is_visible()

@@ -163,7 +163,7 @@ def ragged_pass(sequences: Sequence[tuple[int, int]]) -> Drawing:
     x, row = left, 0
     for number, (new, cached) in enumerate(sequences, 1):
         width = size * (new + cached)
-        middle = min(x + width / 2, WIDTH - 26)
+        middle = min(x + width / 2, WIDTH - 32)
         drawing.text(middle, 9, f"keys of {number}", size=12)
         for i in range(new):
             y = 22 + height * (row + i)

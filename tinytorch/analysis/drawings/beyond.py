@@ -169,7 +169,7 @@ def block_tables(tables: Mapping[str, Sequence[int]], uses: Sequence[int]) -> Dr
     for block, fill in enumerate(fills):
         text = str(uses[block]) if uses[block] else ""
         drawing.box(size * block, pool_top, size - 2, height, fill, text=text, size=12)
-    own = [(f"series-{i}", f"of the {name}") for i, name in enumerate(tables, 1)]
+    own = [(f"series-{i}", name) for i, name in enumerate(tables, 1)]
     said = f"middle: the pool, with how many use each block; {len(uses) - drawn} more are free"
     drawing.text(0, bottom, said, anchor="start", size=12)
     drawing.key(bottom + 22, *own, ("series-3", "shared"), ("free", "free"))

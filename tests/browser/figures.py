@@ -20,6 +20,32 @@ WIDGETS = {
     "ServerExplorer": "serve",
 }
 
+TEXTS = """(figure) => {
+  const frame = figure.getBoundingClientRect();
+  const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
+  const boxes = [], wrong = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (!node.textContent.trim()) continue;
+    if (node.parentElement.closest("select, .tt-unseen, details")) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) {
+      if (box.width < 1) continue;
+      const text = node.textContent.trim();
+      if (box.left < frame.left - 1 || box.right > frame.right + 1) wrong.push(`outside: ${text}`);
+      for (const [other, name] of boxes) {
+        const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+        const high = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+        if (wide > 1 && high > 4) wrong.push(`${name} / ${text}`);
+      }
+      boxes.push([box, text]);
+    }
+  }
+  return wrong;
+}"""
+"""Texts of a figure that lie over each other or outside of it."""
+
 
 def reached(page: Page, name: str) -> Locator:
     """Scroll to a figure, as a reader does; return its view."""

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.browser.drivers import expect
-from tests.browser.figures import answer, card, cells, legend, shown
+from tests.browser.figures import TEXTS, answer, card, cells, legend, shown
 from tests.browser.pages import violations
 from tinytorch.analysis import (
     forward_operations,
@@ -154,32 +154,6 @@ def test_a_model_of_your_own_has_its_dimensions(browser, site_url):
 CORNERS = list(
     itertools.product(("SmolLM2-135M", "GPT-3 175B"), ((1, 1), (2**20, 4096)), (1, 24, 10_000))
 )
-TEXTS = """(figure) => {
-  const frame = figure.getBoundingClientRect();
-  const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
-  const boxes = [], wrong = [];
-  while (walker.nextNode()) {
-    const node = walker.currentNode;
-    if (!node.textContent.trim()) continue;
-    if (node.parentElement.closest("select, .tt-unseen, details")) continue;
-    const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const box of range.getClientRects()) {
-      if (box.width < 1) continue;
-      const text = node.textContent.trim();
-      if (box.left < frame.left - 1 || box.right > frame.right + 1) wrong.push(`outside: ${text}`);
-      for (const [other, name] of boxes) {
-        const wide = Math.min(box.right, other.right) - Math.max(box.left, other.left);
-        const high = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
-        if (wide > 1 && high > 4) wrong.push(`${name} / ${text}`);
-      }
-      boxes.push([box, text]);
-    }
-  }
-  return wrong;
-}"""
-"""Texts of a figure that lie over each other or outside of it."""
-
 SIZE = r"([\d.]+)"
 SIZES = rf"weights {SIZE} \+ cache {SIZE} GiB, {SIZE} GiB (free|more).* of {SIZE}"
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.browser.drivers import Locator, expect
 from tests.browser.drivers.only import FINGER, NO_SCRIPT
+from tests.browser.figures import TEXTS
 from tests.browser.pages import overflow, violations
 from tests.browser.single import single
-from tests.browser.test_explorers import TEXTS
 from tinytorch.analysis.server_summary import summarize
 from tinytorch.widgets import ServerExplorer
 from tinytorch.widgets.server_explorer import POLICIES

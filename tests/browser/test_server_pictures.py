@@ -6,10 +6,10 @@ import pytest
 
 from tests.browser.drivers import Locator, expect
 from tests.browser.drivers.only import FINGER
+from tests.browser.figures import TEXTS
 from tests.browser.pages import overflow, violations
 from tests.browser.server_passes import KnownTexts, mask_of
 from tests.browser.single import single
-from tests.browser.test_explorers import TEXTS
 from tests.browser.test_server_explorer import PHONE, STILL
 from tinytorch.analysis.server_simulation import ServerSimulation
 from tinytorch.analysis.server_workload import server_workload
